@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { createServer } from 'node:http';
 import { listen, stopListening } from 'varlog/node';
 import { type JsonCall, JsonClient } from './http-client.ts';
@@ -25,5 +26,23 @@ test('no limit, and one longer than any timer, are limits', async () => {
   const client = new JsonClient(await listen(server, '127.0.0.1:0'), 'ledger');
   for (const timeoutMs of [Number.POSITIVE_INFINITY, 2 ** 40])
     expect(await client.call({ ...call, timeoutMs })).toEqual({ done: true });
+  await stopListening(server);
+});
+
+test('a call ends with its signal or its time, and its signal keeps nothing of it', async () => {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const server = createServer((request, response) => {
+    if (request.url === '/answered') response.end('{"done":true}');
+    if (request.url === '/stopped') ending.abort('enough');
+  });
+  const client = new JsonClient(await listen(server, '127.0.0.1:0'), 'ledger');
+  expect(await client.call({ ...call, path: '/answered', signal })).toEqual({ done: true });
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+  const late = client.call({ ...call, path: '/silent', signal, timeoutMs: 10 });
+  await expect(late).rejects.toMatchObject({ code: 'UNREACHABLE' });
+  await expect(client.call({ ...call, path: '/stopped', signal })).rejects.toBe('enough');
+  await expect(client.call({ ...call, path: '/silent', signal })).rejects.toBe('enough');
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
   await stopListening(server);
 });

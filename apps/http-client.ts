@@ -62,19 +62,27 @@ export class JsonClient {
     const { method, path, body, writes = false, details = {}, accepts, signal } = call;
     const timeoutMs = taken(TimeoutMs, call.timeoutMs, 'timeoutMs', 'give a number from 0 on');
     taken(Signal, signal, 'signal', 'give the signal of an AbortController, or leave it out');
-    const limit = AbortSignal.timeout(Math.min(timeoutMs, TIMER_MS_MAX));
+    // Not `AbortSignal.any`: what that makes of a signal that lives long stays with it.
+    const ending = new AbortController();
+    const end = (): void => ending.abort(signal?.reason);
+    signal?.addEventListener('abort', end);
+    const timer = setTimeout(end, Math.min(timeoutMs, TIMER_MS_MAX));
     let reply: Reply;
     try {
+      signal?.throwIfAborted();
       reply = await exchange(this.root, {
         method,
         path,
         headers: this.headers(),
-        signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+        signal: ending.signal,
         body: body === undefined ? undefined : JSON.stringify(body),
       });
     } catch (cause) {
       signal?.throwIfAborted();
       throw this.unreachable(cause, call);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
     }
     const { status } = reply;
     const answer = objectIn(reply.text) as { code?: unknown; message?: string; outcome?: unknown };

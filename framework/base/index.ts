@@ -12,6 +12,7 @@ export {
   PRODUCER_HEADER_BYTES,
   type Producer,
 } from './batch-header.ts';
+export * from './broken-stream.ts';
 export * from './call-once.ts';
 export { chunksOf, joined } from './chunks.ts';
 export * from './clock.ts';
@@ -39,6 +40,7 @@ export * from './random.ts';
 export * from './reason.ts';
 export * from './sequence-map.ts';
 export * from './serial-queue.ts';
+export * from './server-context.ts';
 export * from './sha256.ts';
 export * from './tcp-address.ts';
 export * from './turn-budget.ts';

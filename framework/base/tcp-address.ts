@@ -7,7 +7,7 @@ export interface TcpAddress {
 /** Takes `host:port` apart; `undefined` where it is something else. */
 export function parseTcpAddress(address: string): TcpAddress | undefined {
   const [, host, digits] =
-    /^(\[[\da-fA-F:.]+(?:%\w+)?\]|[^:[\]/\s]+):(\d{1,5})$/.exec(address) ?? [];
+    /^(\[[\da-fA-F:.]+(?:%\w+)?\]|[^\s:/?#[\]@=]+):(\d{1,5})$/.exec(address) ?? [];
   const port = Number(digits);
   return host !== undefined && port < 65_536 ? { host, port } : undefined;
 }

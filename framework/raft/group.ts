@@ -1,12 +1,4 @@
-import {
-  BehaviorSubject,
-  defer,
-  distinctUntilChanged,
-  map,
-  type Observable,
-  Subject,
-  startWith,
-} from 'rxjs';
+import type { Observable } from 'rxjs';
 import {
   asVarlogError,
   checkCount,
@@ -41,6 +33,7 @@ import { watchOwnFolder } from './own-folder.ts';
 import { passedOnHandlers } from './passed-on.ts';
 import { Proposals } from './proposals.ts';
 import { firstIdentity, MemberList, type RaftPositions, type RaftStatus } from './status.ts';
+import { StatusFeed } from './status-feed.ts';
 import { RaftStorage } from './storage.ts';
 import { TailReads } from './tail-reads.ts';
 import { RAFT_TIMES, timingOf } from './timing.ts';
@@ -48,19 +41,6 @@ import type { TurnPart } from './turn-part.ts';
 
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
 const UNCOMMITTED_BYTES_MAX = 32 * 1024 * 1024;
-
-/** What is told at once when it changes, beside the leader. */
-const WATCHED = [
-  'role',
-  'term',
-  'identity',
-  'voters',
-  'learners',
-  'members',
-  'changing',
-  'removed',
-  'destroyedAt',
-] as const;
 
 /** One member of a Raft group: a totally ordered, durable log that survives the loss of a minority. */
 export class RaftGroup implements OrderedLog, AsyncDisposable {
@@ -78,8 +58,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
    * Who has other work with its process need not ask that then whether it lives.
    */
   readonly lastHeardAt: (address: string) => number;
-  private readonly subject: BehaviorSubject<RaftStatus>;
-  private readonly positions = new Subject<RaftPositions>();
+  private readonly feed: StatusFeed;
   private readonly driver: RaftDriver;
   private readonly storage: RaftStorage;
   private readonly proposals: Proposals;
@@ -104,7 +83,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.driver = driver;
     this.lastHeardAt = (address) => driver.lastHeardAt(address);
     this.storage = storage;
-    this.subscribers = new LogSubscribers(driver.raft.log, storage, () => this.move());
+    this.subscribers = new LogSubscribers(driver.raft.log, storage, () =>
+      this.feed.tellPositions(),
+    );
     this.reads = new TailReads(driver, { timeoutMs });
     this.proposals = new Proposals(driver, {
       forward: options.forward ?? true,
@@ -112,12 +93,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       timeoutMs,
     });
     this.membership = new Membership(driver, { timeoutMs });
-    this.subject = new BehaviorSubject(this.status);
-    this.status$ = this.subject.asObservable();
-    this.positions$ = defer(() => this.positions.pipe(startWith(this.status))).pipe(
-      map(({ commit, applied }) => ({ commit, applied })),
-      distinctUntilChanged((a, b) => a.commit === b.commit && a.applied === b.applied),
-    );
+    this.feed = new StatusFeed(() => this.status);
+    this.status$ = this.feed.status$;
+    this.positions$ = this.feed.positions$;
     const answers = passedOnHandlers(methods, {
       driver,
       storage,
@@ -131,7 +109,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     const publishing: TurnPart = {
       afterTurn: () => {
         this.publish();
-        this.move();
+        this.feed.tellPositions();
       },
     };
     driver.add(this.proposals, this.reads, this.subscribers, this.membership, publishing);
@@ -149,7 +127,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     checkGroupOptions(options);
     const { groupId, memberId, members, directory } = options;
     const { syncs, journal } = resources;
-    const disk = new DiskGuard(options.ports.disk);
+    // The disk of a host is guarded by the host, which watches its folder.
+    const guard = journal === undefined ? new DiskGuard(options.ports.disk) : undefined;
+    const disk = guard ?? options.ports.disk;
     const ports = { ...options.ports, disk };
     const methods = methodsOf(groupId);
     const { electionTicks, heartbeatTicks, leaseMs } = timingOf(options);
@@ -197,9 +177,8 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
       group.stop(error);
       options.onFailure?.(error);
     };
-    // That of a host is watched by the host.
-    if (journal !== undefined) return group;
-    const watch = watchOwnFolder(directory, { ports, disk, syncs }, (error) => fail(error));
+    if (guard === undefined) return group;
+    const watch = watchOwnFolder(directory, { ports, disk: guard, syncs }, (error) => fail(error));
     group.status$.subscribe({ complete: () => watch.stop() });
     return group;
   }
@@ -321,7 +300,7 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     const { logger } = this.driver.options.ports;
     logger.log('error', 'raft.resigned', { group: this.groupId, reason });
     this.driver.schedule();
-    this.subject.next(this.status);
+    this.feed.tell();
   }
 
   /** Whether this member leads, as far as it knows: another one may have been elected meanwhile. */
@@ -388,18 +367,13 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
     this.reads.stop(error);
     this.membership.stop(error);
     this.subscribers.stop(error);
-    this.subject.next(this.status);
-    this.subject.complete();
-    this.positions.complete();
+    this.feed.tell();
+    this.feed.complete();
   }
 
   private change(order: MemberOrder, options?: LogCallOptions): Promise<void> {
     const refused = this.refusal();
     return refused === undefined ? this.membership.change(order, options) : Promise.reject(refused);
-  }
-
-  private move(): void {
-    if (this.positions.observed) this.positions.next(this.status);
   }
 
   private refusal(): VarlogError | undefined {
@@ -414,12 +388,9 @@ export class RaftGroup implements OrderedLog, AsyncDisposable {
   }
 
   private publish(): void {
-    const now = this.status;
-    const before = this.subject.value;
-    const removal = before.removed ? undefined : this.removal();
+    const removal = this.feed.told.removed ? undefined : this.removal();
     // What waits for a leader at a member that was removed would wait in vain.
     if (removal !== undefined) for (const it of [this.proposals, this.reads]) it.stop(removal);
-    const sameLeader = before.leader?.id === now.leader?.id;
-    if (!sameLeader || WATCHED.some((it) => before[it] !== now[it])) this.subject.next(now);
+    this.feed.tellChanges();
   }
 }

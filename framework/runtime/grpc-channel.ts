@@ -7,6 +7,7 @@ import {
 } from '@grpc/grpc-js';
 import {
   type BidiMethod,
+  brokenStream,
   type CallOptions,
   type Channel,
   type Codec,
@@ -215,18 +216,4 @@ function settle<T>(
     return;
   }
   resolve(value);
-}
-
-/** A stream that never came to be. */
-function brokenStream<Out, In>(reason: unknown): MessageStream<Out, In> {
-  const closed = Promise.reject(reason);
-  closed.catch(() => {});
-  return {
-    send: () => false,
-    writable: () => closed,
-    receive: () => {},
-    end: () => {},
-    cancel: () => {},
-    closed,
-  };
 }

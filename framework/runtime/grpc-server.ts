@@ -8,19 +8,19 @@ import {
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { type CallContext, type Handler, VarlogError } from '../base/index.ts';
+import {
+  type CallContext,
+  type Caller,
+  type Handler,
+  runHandler,
+  ServerContext,
+  VarlogError,
+} from '../base/index.ts';
 import { CLUSTER_HEADER } from './grpc-channel.ts';
 import { serializer, untouched } from './grpc-codec.ts';
 import { toStatus } from './grpc-error.ts';
 import type { GrpcCall } from './grpc-stream.ts';
-import {
-  type Caller,
-  type RunStream,
-  runStream,
-  ServerContext,
-  serveStream,
-  settle,
-} from './served-call.ts';
+import { type RunStream, runStream, serveStream } from './served-call.ts';
 
 type ServerStreamCall = (
   | ServerDuplexStream<unknown, unknown>
@@ -83,7 +83,7 @@ function answer(run: (request: Uint8Array, context: CallContext) => Promise<unkn
   return (call: ServerUnaryCall<Uint8Array, unknown>, callback: sendUnaryData<unknown>): void => {
     const context = new ServerContext(callerOf(call));
     call.on('cancelled', () => context.end());
-    settle(
+    runHandler(
       () => run(call.request, context),
       (response) => callback(null, response),
       (error) => callback(toStatus(error)),

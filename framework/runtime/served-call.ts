@@ -1,43 +1,15 @@
 import { type StatusObject, status } from '@grpc/grpc-js';
-import { type CallContext, type Handler, type MessageStream, VarlogError } from '../base/index.ts';
+import {
+  type CallContext,
+  type Caller,
+  type Handler,
+  type MessageStream,
+  runHandler,
+  ServerContext,
+  VarlogError,
+} from '../base/index.ts';
 import { type CallEnd, type GrpcCall, GrpcStream } from './grpc-stream.ts';
 import { hostTimers } from './host-timers.ts';
-
-/** Who makes a call. */
-export interface Caller {
-  readonly peer: string;
-  readonly cluster: string | undefined;
-}
-
-/** Makes the signal only for a handler that asks for it: most unary ones do not. */
-export class ServerContext implements CallContext {
-  private readonly caller: Caller;
-  private controller: AbortController | undefined;
-  private over = false;
-
-  constructor(caller: Caller) {
-    this.caller = caller;
-  }
-
-  get signal(): AbortSignal {
-    this.controller ??= new AbortController();
-    if (this.over) this.controller.abort();
-    return this.controller.signal;
-  }
-
-  get peer(): string {
-    return this.caller.peer;
-  }
-
-  get cluster(): string | undefined {
-    return this.caller.cluster;
-  }
-
-  end(): void {
-    this.over = true;
-    this.controller?.abort();
-  }
-}
 
 /** A handler of any stream. */
 export type RunStream = (
@@ -79,7 +51,7 @@ export function serveStream(
   });
   wrapped.closed.catch(() => context.end());
   call.on('cancelled', () => context.end());
-  settle(
+  runHandler(
     () => run(wrapped, request, context),
     () => {
       wrapped.finish();
@@ -91,19 +63,6 @@ export function serveStream(
       side.abort(error);
     },
   );
-}
-
-/** Runs a handler at once, so that it can listen before the first message arrives. */
-export function settle<T>(
-  run: () => Promise<T>,
-  done: (value: T) => void,
-  failed: (error: unknown) => void,
-): void {
-  try {
-    run().then(done, failed);
-  } catch (error) {
-    failed(error);
-  }
 }
 
 /** What an error event at the server means: messages that were too large, or a failure inside grpc-js. */

@@ -3,21 +3,8 @@ import { realRandom } from '../runtime/index.ts';
 import { MemoryLog } from '../testing/memory-log.ts';
 import { SimulatedDisk } from '../testing/simulator/disk.ts';
 import { DiskSnapshotStore } from './disk-snapshot-store.ts';
-import { type SnapshotStore, type StateMachine, startReplica } from './index.ts';
-
-class Sum implements StateMachine<number, number, number> {
-  value = 0;
-  apply(add: number): number {
-    this.value += add;
-    return this.value;
-  }
-  snapshot(): number {
-    return this.value;
-  }
-  restore(value: number): void {
-    this.value = value;
-  }
-}
+import { type SnapshotStore, startReplica } from './index.ts';
+import { Sum } from './sum.fixture.ts';
 
 /** A log in memory that notes who holds what, and refuses as long as it is told to. */
 function holding() {

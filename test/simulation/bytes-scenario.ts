@@ -2,7 +2,7 @@ import type { Ports } from '../../framework/base/index.ts';
 import { ByteBalance } from '../../framework/log/core/byte-balance.ts';
 import type { LogStreamState } from '../../framework/log/core/index.ts';
 import { MetadataRepository } from '../../framework/log/metadata-repository/index.ts';
-import { notLeader } from '../../framework/log/metadata-repository/orderer.ts';
+import { notLeader } from '../../framework/log/metadata-repository/repository-errors.ts';
 import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
 import {

@@ -81,6 +81,12 @@ const refused: [string, () => Promise<unknown>, string, RegExp][] = [
     /IPv4/,
   ],
   ['no id', () => ask(management.AddPeer, { url: nowhere }), 'INVALID_ARGUMENT', /invalid node 0/],
+  [
+    'a port that is none',
+    () => ask(manager.AddMRPeer, { raftUrl: 'http://127.0.0.1:65536' }),
+    'INVALID_ARGUMENT',
+    /http:\/\/host:port/,
+  ],
   ['no URL', () => ask(manager.AddMRPeer, {}), 'INVALID_ARGUMENT', /http:\/\/host:port/],
   [
     'two addresses',

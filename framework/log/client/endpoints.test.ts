@@ -33,6 +33,10 @@ describe('endpoints', () => {
     'varlog://a:1/7/8',
     'varlog://a:1/7?x=1',
     'varlog://user@a:1',
+    'varlog://a:',
+    'user@a:1',
+    'a',
+    'a:0',
     ['varlog://a:1/7', 'varlog://b:2/8'],
     [undefined],
   ])('%p is refused', (given) => {

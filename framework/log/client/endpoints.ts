@@ -1,8 +1,7 @@
-import { type TopicId, VarlogError } from '../../base/index.ts';
+import { parseTcpAddress, type TopicId, VarlogError } from '../../base/index.ts';
 
 const SCHEME = 'varlog://';
 const DEFAULT_PORT = 9092;
-const ADDRESS = /^([^\s:/?#[\]@=]+|\[[\da-fA-F:.]+(?:%\w+)?\])(?::(\d{1,5}))?$/;
 
 /** Where a cluster is. */
 export interface ClusterAddress {
@@ -38,9 +37,12 @@ export function parseEndpoints(endpoints: string | readonly string[]): ClusterAd
 }
 
 function addressOf(text: string, isUrl: boolean): string {
-  const [, host, port = isUrl ? DEFAULT_PORT : undefined] = ADDRESS.exec(text) ?? [];
-  if (host !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return `${host}:${port}`;
-  throw bad(text);
+  const hasPort = /:\d*$/.test(text);
+  const { host, port } =
+    parseTcpAddress(isUrl && !hasPort ? `${text}:${DEFAULT_PORT}` : text) ?? {};
+  // Port 0 is any free one, where somebody listens: nobody is reached at it.
+  if (!host || !port) throw bad(text);
+  return `${host}:${port}`;
 }
 
 function bad(text: string): VarlogError {

@@ -2,25 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GrpcNetwork, realClock, realRandom } from '../../runtime/index.ts';
-import { type StateMachine, snapshotDirectory, startReplica } from '../../smr/index.ts';
+import { snapshotDirectory, startReplica } from '../../smr/index.ts';
+import { Sum } from '../../smr/sum.fixture.ts';
 import * as admpb from '../../wire/gen/admpb.ts';
 import * as snpb from '../../wire/gen/snpb.ts';
 import { type Topic, Varlog } from './index.ts';
 import { type RealCluster, startRealCluster } from './real-cluster.fixture.ts';
-
-class Sum implements StateMachine<number, number, number> {
-  value = 0;
-  apply(add: number): number {
-    this.value += add;
-    return this.value;
-  }
-  snapshot(): number {
-    return this.value;
-  }
-  restore(value: number): void {
-    this.value = value;
-  }
-}
 
 const network = new GrpcNetwork();
 const ports = { clock: realClock(), random: realRandom, network };

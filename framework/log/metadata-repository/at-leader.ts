@@ -1,7 +1,7 @@
 import { callOnce, type Handler, handler, type UnaryMethod } from '../../base/index.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { notLeader } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
+import { notLeader } from './repository-errors.ts';
 
 /**
  * Serves a call for which it takes what only the leader knows: what storage nodes report. Any other

@@ -1,8 +1,9 @@
 import { sleep, VarlogError } from '../../base/index.ts';
 import { cutsOf, type LogStreamState, noLogStream } from '../core/index.ts';
 import { LOG_TIMES } from '../timing.ts';
-import { notLeader, type Orderer } from './orderer.ts';
+import type { Orderer } from './orderer.ts';
 import type { RepositoryAccess } from './repository-access.ts';
+import { notLeader } from './repository-errors.ts';
 
 const POLL_MS = 10;
 /** So often a last cut is made that is refused because of other log streams. */

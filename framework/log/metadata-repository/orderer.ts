@@ -389,12 +389,3 @@ export class Orderer {
     for (const [node, at] of this.lastAlive) this.lastAlive.set(node, Math.min(now, at + ms));
   }
 }
-
-export function notLeader(leader: string | undefined): VarlogError {
-  return new VarlogError('NOT_LEADER', {
-    what: 'this metadata repository member does not lead',
-    next: leader === undefined ? 'try the other members' : `ask ${leader}`,
-    details: leader === undefined ? {} : { leader },
-    outcome: 'notAppended',
-  });
-}

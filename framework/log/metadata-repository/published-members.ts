@@ -1,4 +1,4 @@
-import { VarlogError } from '../../base/index.ts';
+import { isTcpAddress, VarlogError } from '../../base/index.ts';
 import { MetadataRepositoryNode } from '../../wire/gen/varlogpb.ts';
 import { checkIds } from '../published-ids.ts';
 import { memberOfNodeId, publishedNodeId } from './published-node-id.ts';
@@ -6,8 +6,6 @@ import type { KnownMember, RepositoryAccess } from './repository-access.ts';
 
 /** Ids that clients compute are above this one; those of our own members are not. */
 const OWN_ID_MAX = 2 ** 31 - 1;
-/** A URL of a member, of which only the address counts, or the address alone. */
-const MEMBER_URL = /^(?:https?:\/\/)?((?:\[[\da-fA-F:.]+\]|[^:/[\]\s]+):\d{1,5})\/?$/;
 
 /** Whom the published interface asks to add: by the URL, and where it is given by the id that belongs to it. */
 interface Asked {
@@ -129,9 +127,10 @@ function at({ members }: RepositoryAccess, address: string): KnownMember | undef
   return members.find((it) => it.address === address);
 }
 
+/** Of the URL of a member only the address counts; it may also be the address alone. */
 function memberAddress(url: string): string {
-  const address = MEMBER_URL.exec(url)?.[1];
-  if (address !== undefined) return address;
+  const address = url.replace(/^https?:\/\//, '').replace(/\/$/, '');
+  if (isTcpAddress(address)) return address;
   throw new VarlogError('INVALID_ARGUMENT', {
     what: `raft address: invalid argument: "${url}" is no URL of a member`,
     next: 'give it as http://host:port',

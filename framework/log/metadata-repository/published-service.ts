@@ -8,10 +8,10 @@ import { checkAddress, checkCluster, checkIds } from '../published-ids.ts';
 import { atLeader } from './at-leader.ts';
 import { describeMetadata } from './describe.ts';
 import type { LogStreamChanges } from './log-stream-changes.ts';
-import { notLeader } from './orderer.ts';
 import { addPublished, removePublished } from './published-members.ts';
 import { publishedNodeId, publishedNodeKey } from './published-node-id.ts';
 import type { RepositoryAccess } from './repository-access.ts';
+import { notLeader } from './repository-errors.ts';
 
 const done = (): Empty => Empty.create({});
 

@@ -10,7 +10,6 @@ import {
 import { RaftGroup, type RaftMetrics, type RaftStatus } from '../../raft/index.ts';
 import { type Replica, startReplica } from '../../smr/index.ts';
 import {
-  type AnyDefinition,
   definitionOf,
   FIRST_FEATURE_LEVEL,
   Metadata,
@@ -29,7 +28,7 @@ import { type LimitsLeft, limitsLeft } from './limits-left.ts';
 import { LogStreamChanges } from './log-stream-changes.ts';
 import { MemberChanges } from './member-changes.ts';
 import { MetadataMachine } from './metadata-machine.ts';
-import { notLeader, Orderer } from './orderer.ts';
+import { Orderer } from './orderer.ts';
 import { orderingHandlers } from './ordering-service.ts';
 import type { OrderingHistograms } from './proposed-cuts.ts';
 import { publishedHandlers } from './published-service.ts';
@@ -39,6 +38,7 @@ import type {
   MetadataRepositoryOptions,
   RepositoryAccess,
 } from './repository-access.ts';
+import { memberRemoved, notForSender, notLeader } from './repository-errors.ts';
 import { RetentionTask } from './retention-task.ts';
 import { snapshotCodec } from './snapshot-codec.ts';
 
@@ -379,30 +379,12 @@ function failureOf(failure: unknown): VarlogError {
   return VarlogError.is(error.cause, 'APPLY_FAILED') ? error.cause : error;
 }
 
-/** It is of no use any more, and disturbs nobody: the others do not listen to it. */
-function memberRemoved(id: number): VarlogError {
-  return new VarlogError('MEMBER_REMOVED', {
-    what: `member ${id} was removed from the metadata repository`,
-    next: 'stop it; to take part again, start it with an empty directory, another --member-id and --join, and add it',
-    outcome: 'notAppended',
-    details: { removed: id },
-  });
-}
-
 function checkedLevel(level: number): number {
   const isKnown = level >= FIRST_FEATURE_LEVEL && level <= NEWEST_FEATURE_LEVEL;
   if (Number.isInteger(level) && isKnown) return level;
   throw new VarlogError('CONFIG_INVALID', {
     what: `a member cannot support feature level ${level}`,
     next: `choose one from ${FIRST_FEATURE_LEVEL} to ${NEWEST_FEATURE_LEVEL}`,
-  });
-}
-
-function notForSender({ kind, senders }: AnyDefinition, sender: Sender): VarlogError {
-  return new VarlogError('FAILED_PRECONDITION', {
-    what: `the command "${kind}" is not carried out for a ${sender}`,
-    next: `leave it to the ${senders.join(' or the ')}`,
-    outcome: 'notAppended',
   });
 }
 

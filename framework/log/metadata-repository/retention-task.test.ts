@@ -1,24 +1,12 @@
 import { VarlogError } from '../../base/index.ts';
-import { World } from '../../testing/index.ts';
 import { type Topic, Varlog } from '../client/index.ts';
-import { type NodeRoles, startRoles } from '../roles/index.ts';
+import { ADDRESS, oneNodeWorld } from '../client/one-node.fixture.ts';
+import type { NodeRoles } from '../roles/index.ts';
 
-const ADDRESS = 'n1:9092';
 const AGE_MS = 5_000;
 
 test('what keeps one topic from being trimmed keeps no other one, and is tried again', async () => {
-  const world = new World(1);
-  world.node('n1', (ports) =>
-    startRoles({
-      ports,
-      clusterId: 1,
-      nodeId: 1,
-      address: ADDRESS,
-      members: [{ id: 1, address: ADDRESS }],
-      metadata: { directory: 'metadata', replicationFactor: 1 },
-      storage: { directory: 'storage' },
-    }),
-  );
+  const world = oneNodeWorld();
   try {
     const ports = world.ports('client');
     const topics = await world.play(async () => {

@@ -1,21 +1,8 @@
-import { jsonCodec, type StateMachine } from '../../smr/index.ts';
+import { jsonCodec } from '../../smr/index.ts';
+import { Sum } from '../../smr/sum.fixture.ts';
 import { AppliedHistory, type AppliedStep, type CommandCall, type QueryCall } from './history.ts';
 import { subjectOf } from './machine-source.ts';
 import { StateBytes } from './state-bytes.ts';
-
-class Counter implements StateMachine<number, number, number> {
-  value = 0;
-  apply(add: number): number {
-    this.value += add;
-    return this.value;
-  }
-  snapshot(): number {
-    return this.value;
-  }
-  restore(value: number): void {
-    this.value = value;
-  }
-}
 
 const codec = jsonCodec<number>();
 const states = new StateBytes<number>(codec);
@@ -43,7 +30,7 @@ const answered = (
 });
 
 function historyOf(steps: AppliedStep[]): AppliedHistory {
-  const history = new AppliedHistory(subjectOf(Counter, undefined));
+  const history = new AppliedHistory(subjectOf(Sum, undefined));
   for (const it of steps) history.apply(it);
   return history;
 }

@@ -1,5 +1,6 @@
 import {
   type BidiMethod,
+  brokenStream,
   type CallOptions,
   type Channel,
   type Clock,
@@ -12,7 +13,7 @@ import {
 } from '../../base/index.ts';
 import type { ConnectionEnd } from './network-connection.ts';
 import { cancelled, type Frame, fromWire } from './network-frame.ts';
-import { brokenStream, encodeBounded, SimulatedStream } from './network-stream.ts';
+import { encodeBounded, SimulatedStream } from './network-stream.ts';
 
 /** Tries to reach an address; calls back once. */
 export type Dial = (

@@ -1,4 +1,4 @@
-import { type CallContext, type Handler, VarlogError } from '../../base/index.ts';
+import { type Handler, runHandler, ServerContext, VarlogError } from '../../base/index.ts';
 import type { ConnectionEnd } from './network-connection.ts';
 import { cancelled, type Frame, toWire } from './network-frame.ts';
 import { encodeBounded, SimulatedStream } from './network-stream.ts';
@@ -6,30 +6,6 @@ import { encodeBounded, SimulatedStream } from './network-stream.ts';
 interface ServerCall {
   readonly context: ServerContext;
   readonly stream: SimulatedStream<unknown, unknown> | undefined;
-}
-
-/** Makes the signal only for a handler that asks for it: most do not. */
-class ServerContext implements CallContext {
-  readonly peer: string;
-  readonly cluster: string | undefined;
-  private controller: AbortController | undefined;
-  private over = false;
-
-  constructor(peer: string, cluster: string | undefined) {
-    this.peer = peer;
-    this.cluster = cluster;
-  }
-
-  get signal(): AbortSignal {
-    this.controller ??= new AbortController();
-    if (this.over) this.controller.abort();
-    return this.controller.signal;
-  }
-
-  end(): void {
-    this.over = true;
-    this.controller?.abort();
-  }
 }
 
 /** The server's side of one connection: runs the handlers. */
@@ -97,10 +73,10 @@ export class ServerConnection {
     }
     const { method } = handler;
     const run = handler.run as (...given: unknown[]) => Promise<unknown>;
-    const context = new ServerContext(this.peer, cluster);
+    const context = new ServerContext({ peer: this.peer, cluster });
     if (method.kind === 'unary') {
       this.calls.set(call, { context, stream: undefined });
-      settle(
+      runHandler(
         async () =>
           encodeBounded(method.response, await run(method.request.decode(request!), context)),
         (response) => this.finish(call, { kind: 'status', call, response }),
@@ -110,7 +86,7 @@ export class ServerConnection {
     }
     const stream = this.stream(call, method, context);
     this.calls.set(call, { context, stream });
-    settle(
+    runHandler(
       () =>
         method.kind === 'bidi'
           ? run(stream, context)
@@ -149,18 +125,5 @@ export class ServerConnection {
   /** The last that is said of a call. */
   private finish(call: number, frame: Frame): void {
     if (this.calls.delete(call)) this.end.send(frame);
-  }
-}
-
-/** Runs a handler at once, so that it can listen before the first message arrives. */
-function settle<T>(
-  run: () => Promise<T>,
-  done: (value: T) => void,
-  failed: (error: unknown) => void,
-): void {
-  try {
-    run().then(done, failed);
-  } catch (error) {
-    failed(error);
   }
 }

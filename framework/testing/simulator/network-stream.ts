@@ -186,20 +186,6 @@ export class SimulatedStream<Out, In> implements MessageStream<Out, In> {
   }
 }
 
-/** A stream that never came to be. */
-export function brokenStream<Out, In>(reason: unknown): MessageStream<Out, In> {
-  const closed = Promise.reject(reason);
-  closed.catch(() => {});
-  return {
-    send: () => false,
-    writable: () => closed,
-    receive: () => {},
-    end: () => {},
-    cancel: () => {},
-    closed,
-  };
-}
-
 /** Refuses what is too large with `RESOURCE_EXHAUSTED`. */
 export function encodeBounded<T>(codec: Codec<T>, message: T): Uint8Array {
   const bytes = codec.encode(message);
