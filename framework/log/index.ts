@@ -18,6 +18,7 @@
  *
  * It does not run a cluster (`varlog/node`, or `npx varlog up`) nor state machines (`varlog/smr`).
  */
+import { checkText } from '../base/index.ts';
 import {
   GrpcNetwork,
   RealDisk,
@@ -172,13 +173,15 @@ export const Varlog = {
         }),
   ): Promise<Client> {
     const given = typeof options === 'string' ? { endpoints: options } : options;
-    const { tls, token, ports = machine(tls, token), ...rest } = given;
+    // A variable of the environment that is not set is `undefined` to plain JavaScript: the client says what is missing.
+    const { tls, token, ports = machine(tls, token), ...rest } = given ?? {};
     return Client.connect({ ...rest, ports });
   },
 };
 
-/** Keeps the checkpoint of one consumer in a folder of its own: `topic.process({ name, checkpoint: checkpointDirectory(path) }, …)`. */
+/** Keeps the checkpoint of one consumer in a folder of its own: `topic.process({ name, checkpoint: checkpointDirectory(path) }, …)`. Throws `INVALID_ARGUMENT` without a path. */
 export function checkpointDirectory(path: string): CheckpointStore {
+  checkText(path, 'path');
   return new FileCheckpointStore(new RealDisk(path));
 }
 

@@ -22,6 +22,7 @@
 import {
   checkFunctions,
   checkNames,
+  checkText,
   type OrderedLog,
   type OrderedLogSource,
   type Ports,
@@ -165,8 +166,9 @@ export {
 export { type KeyRange, type MapView, type VersionedKey, VersionedMap } from './versioned-map.ts';
 export type { Cause } from './why.ts';
 
-/** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. */
+/** A folder of this machine that keeps a replica's newest snapshot: one folder per replica. Throws `INVALID_ARGUMENT` without a path. */
 export function snapshotDirectory(path: string): SnapshotStore {
+  checkText(path, 'path');
   return new DiskSnapshotStore(new RealDisk(path));
 }
 
@@ -178,8 +180,9 @@ export function sharedSnapshots(objects: ObjectStore, name: string): SnapshotSto
   return new SharedSnapshotStore(objects, name, realRandom);
 }
 
-/** Objects as files in a folder, which may be on a file system that several machines share. */
+/** Objects as files in a folder, which may be on a file system that several machines share. Throws `INVALID_ARGUMENT` without a path. */
 export function objectDirectory(path: string): ObjectStore {
+  checkText(path, 'path');
   return new DiskObjectStore(new RealDisk(path));
 }
 

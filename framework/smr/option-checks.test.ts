@@ -1,11 +1,14 @@
+import { checkpointDirectory, Varlog } from '../log/index.ts';
 import { MemoryLog } from '../testing/index.ts';
 import {
   bytesCodec,
   electLeader,
   Outbox,
+  objectDirectory,
   type ReplicaOptions,
   runEffects,
   skipCommand,
+  snapshotDirectory,
   startReplica,
   startShards,
   TransactionMachine,
@@ -53,6 +56,20 @@ describe('options of a replica', () => {
         await expect(start({ [group]: value })).rejects.toMatchObject(refused);
     }
     await expect(start({ snapshotEvery: { ms: '5' } })).rejects.toMatchObject(refused);
+  });
+
+  test('a store in a folder without a path is refused before anything is written', () => {
+    for (const store of [snapshotDirectory, objectDirectory, checkpointDirectory])
+      for (const path of [undefined, ''])
+        expect(() => store(path as string)).toThrow(/INVALID_ARGUMENT: path is \w+; give path/);
+  });
+
+  test('a client without endpoints is told what to give', async () => {
+    for (const missing of [undefined, {}])
+      await expect(Varlog.connect(missing as unknown as string)).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining('varlog://host:port'),
+      });
   });
 
   test('one that is not known is refused, and those that are there are told', async () => {

@@ -37,7 +37,8 @@ export interface CheckpointStore {
 export interface TransactionalCheckpointStore<Transaction> extends CheckpointStore {
   /**
    * Does `work` for a record and notes that it is done, in one transaction: both or neither. Does nothing for one that is
-   * done. A record that is parked is not done. Records may be done in any order.
+   * done. A record that is parked is not done. Records may be done in any order. Rejects with what `work` rejected with,
+   * and with `HANDLER_FAILED` where it left the transaction so that it cannot be committed as a whole.
    */
   transact(
     owner: CheckpointOwner,

@@ -97,8 +97,9 @@ export class RecordTries {
       });
       return undefined;
     } catch (error) {
-      // Otherwise it is the store that speaks: of a transaction that failed, or of the consumer.
-      if (thrown === undefined && isLasting(error)) throw error;
+      // Otherwise it is the store that speaks: of a transaction that failed, of what the handler did to it, or of the consumer.
+      const isOfHandler = thrown !== undefined || VarlogError.is(error, 'HANDLER_FAILED');
+      if (!isOfHandler && isLasting(error)) throw error;
       return { error: thrown === undefined ? error : thrown.error, isOfRecord };
     }
   }

@@ -20,7 +20,8 @@ import { SqlCheckpointStore } from './sql-checkpoint.ts';
 /**
  * Keeps the checkpoints of consumers in a table of a database, `varlog_consumer`, which is made where it is not there. A
  * handler writes by the `transaction` that it is given: what it writes and the checkpoint are committed together, so each
- * record takes effect once, over crashes and restarts. A handler that fails leaves nothing.
+ * record takes effect once, over crashes and restarts. A handler that fails leaves nothing. One that commits or rolls back
+ * this transaction by itself has failed (`HANDLER_FAILED`).
  *
  * With SQLite, records are done one after the other, whatever `concurrency` is, and the DataSource should be used by
  * nothing else: it has one connection, so that a transaction of somebody else's would become a part of this one. With

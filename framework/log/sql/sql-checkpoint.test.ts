@@ -79,6 +79,67 @@ onEachDatabase('a checkpoint', (databases) => {
     expect(rows.map((it) => it.text).sort()).toEqual([...texts].sort());
   });
 
+  test('a record whose handler ended its transaction is tried again, and parked', async () => {
+    const source = databases.sourceOf(await databases.fresh(), []);
+    const records = new MemoryLog().records();
+    await records.append(['rolls back always', 'rolls back once', 'well']);
+    const done: string[] = [];
+    const options = { name: 'notes', checkpoint: sqlCheckpoint(source), attempts: 2 } as const;
+    const consumer = records.process(
+      { ...options, onError: 'park' },
+      async (entry, { transaction, attempt }) => {
+        const text = entry.text();
+        if (text.endsWith('always') || (text.endsWith('once') && attempt === 1))
+          await transaction.query('ROLLBACK');
+        else done.push(text);
+      },
+    );
+    await consumer.caughtUp();
+    expect(done).toEqual(['rolls back once', 'well']);
+    expect(consumer.status).toMatchObject({ state: 'running', parked: 1, position: 3 });
+    await consumer.close();
+  });
+
+  test.each(['ROLLBACK', 'COMMIT', 'ROLLBACK; BEGIN'])(
+    'a handler that ends its transaction has failed: %s',
+    async (statements) => {
+      const source = databases.sourceOf(await databases.fresh(), []);
+      await source.initialize();
+      await source.query('CREATE TABLE note (text varchar(100))');
+      const store = sqlCheckpoint(source);
+      await store.open(owner(1), []);
+      await store.save(owner(1), 0);
+      const gone = { code: 'HANDLER_FAILED', message: expect.stringContaining('roll back') };
+      const note = async (transaction: EntityManager, text: string) => {
+        await transaction.query(`INSERT INTO note VALUES ('${text}')`);
+      };
+      const ending = store.transact(owner(1), 1, async (transaction) => {
+        await note(transaction, 'ended');
+        for (const it of statements.split(';')) await transaction.query(it);
+      });
+      await expect(ending).rejects.toMatchObject(gone);
+      const byRunner = store.transact(owner(1), 1, async ({ queryRunner }) =>
+        queryRunner!.rollbackTransaction(),
+      );
+      await expect(byRunner).rejects.toMatchObject(gone);
+      const thrown = store.transact(owner(1), 1, async (transaction) => {
+        await transaction.query('ROLLBACK');
+        throw new RangeError('the handler fails');
+      });
+      await expect(thrown).rejects.toThrow(RangeError);
+      expect((await store.open(owner(2), []))?.position).toBe(0);
+      await store.transact(owner(2), 1, (transaction) => note(transaction, 'done'));
+      expect((await store.open(owner(3), []))?.position).toBe(1);
+      const [row]: { text: string }[] = await source.query(
+        "SELECT text FROM note WHERE text = 'done'",
+      );
+      expect(row).toEqual({ text: 'done' });
+      const runner = source.createQueryRunner();
+      expect(runner.isTransactionActive).toBe(false);
+      await runner.release();
+    },
+  );
+
   test('the rows of two consumers are apart, and one that is gone is told', async () => {
     const source = databases.sourceOf(await databases.fresh(), []);
     const store = sqlCheckpoint(source);

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { SerialQueue, VarlogError } from '../../base/index.ts';
+import { reasonOf, SerialQueue, VarlogError } from '../../base/index.ts';
 import {
   type CheckpointOwner,
   checkOwner,
@@ -11,6 +11,7 @@ import {
 } from '../consumer/index.ts';
 
 const TABLE = 'varlog_consumer';
+const HANDLER = 'varlog_handler';
 const CREATE = `CREATE TABLE IF NOT EXISTS ${TABLE} (
   name varchar(200) NOT NULL PRIMARY KEY,
   log varchar(200) NOT NULL,
@@ -105,11 +106,34 @@ export class SqlCheckpointStore implements TransactionalCheckpointStore<EntityMa
         : await this.read(manager, owner);
       if (before === undefined) throw this.rowIsGone(owner);
       if (isDone(before, glsn)) return;
-      await work(manager);
+      await this.handle(manager, work);
       const marks = await this.lock(manager, owner);
       if (marks === undefined) throw this.rowIsGone(owner);
       await this.write(manager, owner, withDone(marks, glsn));
     });
+  }
+
+  /**
+   * Rejects where the handler ended the transaction: the note that the record is done would be kept by itself. Only a
+   * savepoint tells, since a transaction can also be ended, and another begun, by a statement.
+   */
+  private async handle(
+    manager: EntityManager,
+    work: (transaction: EntityManager) => Promise<void>,
+  ): Promise<void> {
+    await manager.query(`SAVEPOINT ${HANDLER}`);
+    try {
+      await work(manager);
+      await manager.query(`RELEASE SAVEPOINT ${HANDLER}`).catch((cause: unknown) => {
+        throw transactionIsGone(cause);
+      });
+    } catch (error) {
+      // TypeORM has not seen a statement that ended its transaction. SQLite refuses to roll back none, and TypeORM
+      // would take the next transaction for a part of this one; so there has to be one. It mostly is there.
+      if (this.isSqlite && manager.queryRunner?.isTransactionActive === true)
+        await manager.query('BEGIN').catch(() => {});
+      throw error;
+    }
   }
 
   async park(owner: CheckpointOwner, glsn: number): Promise<void> {
@@ -196,6 +220,15 @@ export class SqlCheckpointStore implements TransactionalCheckpointStore<EntityMa
       next: 'bring it back; or remove the consumer ("varlog consumer rm") to have it begin anew',
     });
   }
+}
+
+function transactionIsGone(cause: unknown): VarlogError {
+  return new VarlogError('HANDLER_FAILED', {
+    what: 'what the handler wrote cannot be committed together with the note that its record is done',
+    because: `its transaction failed or was ended (${reasonOf(cause)})`,
+    next: 'have the handler throw where something fails; it must neither commit nor roll back its transaction',
+    cause,
+  });
 }
 
 async function initialized(dataSource: DataSource): Promise<void> {

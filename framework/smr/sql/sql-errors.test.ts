@@ -128,6 +128,26 @@ function suite(databases: SuiteDatabases): void {
     expect(String((failed as Error).cause)).toContain('await every statement');
   });
 
+  test.each(['ROLLBACK', 'COMMIT'])(
+    'a machine that ends its transaction is refused: %s',
+    async (end) => {
+      const machine: SqlStateMachine<number, number> = {
+        apply: async (id, manager) => {
+          await manager.query(`INSERT INTO note VALUES (${id}, 'alone')`);
+          if (id === 2) await manager.query(end);
+          return id;
+        },
+      };
+      const dataSource = await fresh();
+      const log = new MemoryLog();
+      await using notes = await startSqlReplica({ machine, dataSource, log });
+      await notes.execute(1);
+      const failed = await notes.execute(2).catch((it: Error) => it.cause as Error);
+      expect(failed).toMatchObject({ code: 'APPLY_FAILED', details: { position: 3 } });
+      expect(String((failed as Error).cause)).toContain('neither commit nor roll back');
+    },
+  );
+
   test('an attempt that is repeated draws the same numbers and sees the same time', async () => {
     const log = new MemoryLog();
     const machine = new Careless();

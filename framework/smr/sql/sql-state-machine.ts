@@ -9,7 +9,7 @@ export interface SqlStateMachine<Command, Result> {
   /**
    * Changes rows through `manager` and nothing else, in a transaction that also keeps the position of
    * the command and its result. It must not read clocks, randomness, files or the network, nor begin
-   * work that it does not await. A refused command is a result; an exception rolls back, is tried
+   * work that it does not await, nor commit or roll back that transaction. A refused command is a result; an exception rolls back, is tried
    * again, and stops the replica in the end. So it may be called more than once for a command, each
    * time with a new context, and memory of its own, a cache, must not outlive the call.
    *

@@ -16,7 +16,11 @@ export async function applyGuarded<T>(
   apply: () => Promise<T>,
 ): Promise<T> {
   const guard = new StatementGuard(manager, dialect);
-  if (dialect.undoesFailedStatements) return guard.watch(apply);
+  if (dialect.undoesFailedStatements) {
+    const result = await guard.watch(apply);
+    if (!(await dialect.isOpen(manager))) throw transactionEnded();
+    return result;
+  }
   await manager.query(`SAVEPOINT ${COMMAND}`);
   let result: T | undefined;
   try {
@@ -31,7 +35,11 @@ export async function applyGuarded<T>(
     await manager.query(`ROLLBACK TO SAVEPOINT ${COMMAND}`);
     result = await guard.watch(apply, true);
   }
-  await manager.query(`RELEASE SAVEPOINT ${COMMAND}`);
+  await manager.query(`RELEASE SAVEPOINT ${COMMAND}`).catch((cause: unknown) => {
+    // There is no transaction, or another one than that in which the savepoint was made.
+    const { code } = cause as { code?: unknown };
+    throw code === '25P01' || code === '3B001' ? transactionEnded() : cause;
+  });
   return result as T;
 }
 
@@ -115,5 +123,13 @@ function notAwaited(): VarlogError {
   return new VarlogError('APPLY_FAILED', {
     what: 'the machine answered before its statements had ended',
     next: 'await every statement in `apply`',
+  });
+}
+
+/** What it wrote would be kept, or lost, apart from the position up to which the log has been applied. */
+function transactionEnded(): VarlogError {
+  return new VarlogError('APPLY_FAILED', {
+    what: 'the machine ended the transaction that it was given',
+    next: 'neither commit nor roll back in `apply`: undo a part with `manager.transaction`, and refuse a command by a result',
   });
 }
