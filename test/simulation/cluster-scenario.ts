@@ -4,6 +4,7 @@ import { Varlog } from '../../framework/log/client/index.ts';
 import { type NodeRoles, type RolesOptions, startRoles } from '../../framework/log/roles/index.ts';
 import { startReplica } from '../../framework/smr/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
+import { checkAnswers, readAllOfEach } from './each-replica.ts';
 import { withFaults } from './faults.ts';
 import { type CommandRecord, checkCommands, Memory, must } from './memory.ts';
 import { operate } from './operator.ts';
@@ -73,6 +74,7 @@ export async function clusterScenario(seed: number): Promise<RunReport> {
     over = true;
     await world.play(() => Promise.all([...clients, machine, operator]), 120_000);
     await world.play(() => checkLog(world.ports('auditor'), topicId, history), 120_000);
+    await world.play(() => checkReplicas(world.ports('auditor'), topicId, history), 240_000);
     await world.play(() => checkMachine(world.ports('auditor'), topicId + 1, history), 120_000);
     return { traceHash: world.trace.hash(), simulatedMs: world.nowMs };
   } finally {
@@ -203,6 +205,12 @@ function checkRealTime(attempts: readonly Attempt[]): void {
       must(later.glsn! > earlier.glsn!, `"${later.text}" came before "${earlier.text}"`);
     }
   }
+}
+
+/** The reader of the log takes what one replica has. What each of the others has is the same. */
+async function checkReplicas(ports: Ports, topicId: number, history: History): Promise<void> {
+  const answers = await readAllOfEach(ports, NODES, topicId, history);
+  if (answers.length > 0) await checkAnswers(ports, topicId, answers);
 }
 
 async function checkMachine(ports: Ports, topicId: number, { commands }: History): Promise<void> {

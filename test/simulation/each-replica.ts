@@ -1,10 +1,18 @@
-import { decodeBatch, type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
+import {
+  type Channel,
+  decodeBatch,
+  type Ports,
+  sleep,
+  VarlogError,
+} from '../../framework/base/index.ts';
 import { LogStreams, ReadRequest } from '../../framework/wire/gen/log.ts';
 import * as snpb from '../../framework/wire/gen/snpb.ts';
 import { connect, type History } from './cluster-scenario.ts';
 import { must } from './memory.ts';
 
 const CALL_TIMEOUT_MS = 4_000;
+/** So often a replica is asked that does not answer when all is well: it may still be on its way back. */
+const TRIES = 5;
 const PORT = 9092;
 
 /** What one replica called all records of its log stream up to a GLSN. */
@@ -30,47 +38,90 @@ export async function readFromEach(
   const channel = ports.network.connect(`${name}:${PORT}`);
   while (!over()) {
     await sleep(ports.clock, 100 + ports.random.below(400));
-    const end = Math.max(0, ...attempts.map((it) => it.glsn ?? 0));
+    const end = newestOf(attempts);
     if (end === 0) continue;
     const logStreamId = 1 + ports.random.below(2);
     const published = ports.random.below(2) === 0;
-    const found: string[] = [];
-    const controller = new AbortController();
-    const limit = ports.clock.after(CALL_TIMEOUT_MS, () =>
-      controller.abort(new VarlogError('TIMEOUT', { what: 'the replica owes an answer' })),
-    );
-    try {
-      if (published) {
-        const request = { topicId, logStreamId, glsnBegin: 1, glsnEnd: end + 1 };
-        const { Subscribe } = snpb.LogIO;
-        const stream = channel.subscribe(Subscribe, snpb.SubscribeRequest.create(request), {
-          signal: controller.signal,
-        });
-        stream.receive(({ glsn, payload }) => {
-          found.push(`${glsn} ${text(payload)}`);
-        });
-        await stream.closed;
-      } else {
-        const request = ReadRequest.create({ topicId, logStreamId, fromGlsn: 1, toGlsn: end });
-        const stream = channel.subscribe(LogStreams.Read, request, { signal: controller.signal });
-        stream.receive(({ batches }) => {
-          for (const { count, records, glsn, timestamp } of batches) {
-            for (const [i, it] of decodeBatch({ count, bytes: records }).entries()) {
-              if (glsn + i <= end) found.push(`${glsn + i} ${text(it)} at ${timestamp}`);
-            }
-          }
-        });
-        await stream.closed;
-      }
-      const what = `${published ? 'Subscribe' : 'Read'} of ${logStreamId} up to ${end} on ${name}`;
-      answers.push({ what, logStreamId, end, published, found });
-    } catch (error) {
-      if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
-    } finally {
-      limit.cancel();
-    }
+    const answer = await ask(ports, channel, name, { topicId, logStreamId, end, published });
+    if (answer !== undefined) answers.push(answer);
   }
   channel.close();
+}
+
+/** What each replica of the two log streams of a topic has when all is well: asked until it answers, for a time. */
+export async function readAllOfEach(
+  ports: Ports,
+  names: readonly string[],
+  topicId: number,
+  { attempts }: History,
+): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  const end = newestOf(attempts);
+  for (const name of end === 0 ? [] : names) {
+    const channel = ports.network.connect(`${name}:${PORT}`);
+    for (const logStreamId of [1, 2]) {
+      const question = { topicId, logStreamId, end, published: false };
+      let answer: Answer | undefined;
+      for (let tries = 0; answer === undefined && tries < TRIES; tries++) {
+        if (tries > 0) await sleep(ports.clock, CALL_TIMEOUT_MS);
+        answer = await ask(ports, channel, name, question);
+      }
+      if (answer !== undefined) answers.push(answer);
+    }
+    channel.close();
+  }
+  return answers;
+}
+
+function newestOf(attempts: History['attempts']): number {
+  return Math.max(0, ...attempts.map((it) => it.glsn ?? 0));
+}
+
+type Question = Pick<Answer, 'logStreamId' | 'end' | 'published'> & { readonly topicId: number };
+
+/** `undefined`: the replica did not answer, or not in full. */
+async function ask(
+  ports: Ports,
+  channel: Channel,
+  name: string,
+  { topicId, logStreamId, end, published }: Question,
+): Promise<Answer | undefined> {
+  const found: string[] = [];
+  const controller = new AbortController();
+  const limit = ports.clock.after(CALL_TIMEOUT_MS, () =>
+    controller.abort(new VarlogError('TIMEOUT', { what: 'the replica owes an answer' })),
+  );
+  try {
+    if (published) {
+      const request = { topicId, logStreamId, glsnBegin: 1, glsnEnd: end + 1 };
+      const { Subscribe } = snpb.LogIO;
+      const stream = channel.subscribe(Subscribe, snpb.SubscribeRequest.create(request), {
+        signal: controller.signal,
+      });
+      stream.receive(({ glsn, payload }) => {
+        found.push(`${glsn} ${text(payload)}`);
+      });
+      await stream.closed;
+    } else {
+      const request = ReadRequest.create({ topicId, logStreamId, fromGlsn: 1, toGlsn: end });
+      const stream = channel.subscribe(LogStreams.Read, request, { signal: controller.signal });
+      stream.receive(({ batches }) => {
+        for (const { count, records, glsn, timestamp } of batches) {
+          for (const [i, it] of decodeBatch({ count, bytes: records }).entries()) {
+            if (glsn + i <= end) found.push(`${glsn + i} ${text(it)} at ${timestamp}`);
+          }
+        }
+      });
+      await stream.closed;
+    }
+    const what = `${published ? 'Subscribe' : 'Read'} of ${logStreamId} up to ${end} on ${name}`;
+    return { what, logStreamId, end, published, found };
+  } catch (error) {
+    if (!VarlogError.is(error) || error.code === 'INVARIANT') throw error;
+    return undefined;
+  } finally {
+    limit.cancel();
+  }
 }
 
 /** Each answer that was called complete holds exactly what the log holds. */

@@ -114,7 +114,10 @@ export class SimulatedMember {
     if (truncateTo !== undefined) {
       this.batches = this.batches.filter((it) => it.index <= truncateTo);
     }
-    for (const batch of batches) if (endOf(batch) > this.base) this.batches.push(batch);
+    for (const batch of batches) {
+      must(batch.index === this.storedEnd + 1, 'a write continues what is on the disk');
+      this.batches.push(batch);
+    }
   }
 
   /** Snapshots that arrived, by index: the driver fetches them before the core hears of them. */

@@ -113,6 +113,28 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     if (!climate.leases) return;
     Object.assign(raft.options, { leaseMs: climate.electionTicks * TICK_MS });
   },
+  'helps to depose a leader that it hears': (raft) => {
+    const step = raft.step.bind(raft);
+    raft.step = (message) =>
+      step(message.type === 'vote' ? { ...message, transfer: true } : message);
+  },
+  'looks for another leader at once, with leases too': (raft) => {
+    const disconnected = raft.disconnected.bind(raft);
+    raft.disconnected = (member) => {
+      const { leaseMs } = raft.options;
+      Object.assign(raft.options, { leaseMs: undefined });
+      disconnected(member);
+      Object.assign(raft.options, { leaseMs });
+    };
+  },
+  'writes what a snapshot has replaced': ({ persistence }) => {
+    const snapshot = persistence.snapshot.bind(persistence);
+    persistence.snapshot = (index, term) => {
+      const batches = persistence['draft']?.batches ?? [];
+      snapshot(index, term);
+      persistence['draft']!.batches = batches;
+    };
+  },
   'listens to other groups': ({ log }) => {
     const distrusts = log.refuses.bind(log);
     log.refuses = (from, identity) => {

@@ -29,6 +29,8 @@ export class RaftObserver {
   private readonly reads = new Map<number, number>();
   private readonly requests = new Map<string, { lastIndex: number; lastTerm: number }>();
   private readonly uncommittedBytesMax: number;
+  /** Of all leaders that there ever were, the highest. */
+  private newestTerm = 0;
   confirmedReads = 0;
 
   constructor(probes: Set<string>, uncommittedBytesMax: number) {
@@ -57,13 +59,15 @@ export class RaftObserver {
     member: SimulatedMember,
     raft: Raft,
     { messages, write, reads }: Effects,
+    nowMs = 0,
   ): void {
     const led = member.seen.leadership === raft.leadership;
     this.checkRole(member, raft);
+    this.checkLeases(members, nowMs);
     this.checkProgress(member, raft);
     if (write !== undefined) this.checkWrite(raft, write, led);
-    this.checkCommit(members, member, raft);
-    for (const message of messages) this.checkMessage(member, raft, message);
+    this.checkCommit(members, member, raft, write);
+    for (const message of messages) this.checkMessage(members, member, raft, message);
     for (const { context, index } of reads) {
       must(index >= this.reads.get(context)!, 'R17: a read sees what was committed before it');
       this.confirmedReads++;
@@ -96,6 +100,7 @@ export class RaftObserver {
     must(!this.leaders.has(raft.term), 'R1: a term has one leader');
     must(!this.termsWritten.has(raft.term), 'R13: no entry of a term before it has a leader');
     this.leaders.set(raft.term, raft.id);
+    this.newestTerm = Math.max(this.newestTerm, raft.term);
     for (let i = raft.log.baseIndex + 1; i <= this.commits; i++) {
       // It may have been elected late, by votes that were long on their way.
       const later = this.committed[i]! >= raft.term;
@@ -103,6 +108,15 @@ export class RaftObserver {
       must(later || has, 'R4: a leader has what was committed in earlier terms');
     }
     if (raft.configuration.outgoing.length > 0) this.probes.add('leader of a joint configuration');
+  }
+
+  /** Also of a leader that sleeps: it may wake in the middle of a read. */
+  private checkLeases(members: ReadonlyMap<number, SimulatedMember>, nowMs: number): void {
+    for (const { raft, clockRate } of members.values()) {
+      if (raft?.leadership === undefined || raft.term >= this.newestTerm) continue;
+      const isOver = raft.leadership['leaseUntil'] <= nowMs * clockRate;
+      must(isOver, 'R18: nobody is elected while a lease lasts');
+    }
   }
 
   private checkProgress(member: SimulatedMember, raft: Raft): void {
@@ -130,7 +144,10 @@ export class RaftObserver {
     if (write.hardState !== undefined && write.hardState.vote !== 0) {
       const { term, vote } = write.hardState;
       const request = this.requests.get(`${vote}@${term}`);
-      if (vote !== raft.id && request !== undefined) {
+      // What came in the same turn as the vote may have changed the log after it.
+      const { batches, truncateTo, snapshot } = write;
+      const isAsVoted = batches.length === 0 && truncateTo === undefined && snapshot === undefined;
+      if (vote !== raft.id && request !== undefined && isAsVoted) {
         const { lastTerm, last } = raft.log;
         const longer = request.lastTerm === lastTerm && request.lastIndex >= last;
         must(request.lastTerm > lastTerm || longer, 'R12: votes go to logs that are as complete');
@@ -187,6 +204,7 @@ export class RaftObserver {
     members: ReadonlyMap<number, SimulatedMember>,
     member: SimulatedMember,
     raft: Raft,
+    write: Write | undefined,
   ): void {
     const { log } = raft;
     const { seen } = member;
@@ -202,7 +220,7 @@ export class RaftObserver {
       if (this.committed[i] === undefined) {
         const holds = (id: number): boolean => members.get(id)?.holds(i, term) === true;
         must(i === this.committed.length, 'R5: entries are committed in order');
-        must(this.isQuorum(raft, holds), 'R9: committed means durable on a majority');
+        must(this.isQuorum(raft, write, holds), 'R9: committed means durable on a majority');
         this.committed[i] = term;
         this.configurations[i] = log.configurationAt(i);
       }
@@ -211,16 +229,25 @@ export class RaftObserver {
     seen.commit = log.commit;
   }
 
-  /** By the configuration that was in force when the leader committed: what follows is appended behind it. */
-  private isQuorum(raft: Raft, holds: (id: number) => boolean): boolean {
-    const { log } = raft;
-    const ended = log.configurationIndex > log.commit && log.configuration.outgoing.length === 0;
-    const inForce = ended ? log.configurationAt(log.configurationIndex - 1) : log.configuration;
+  /** By the configuration that was in force when the leader committed: what came in the same turn is appended behind it. */
+  private isQuorum(
+    { log }: Raft,
+    write: Write | undefined,
+    holds: (id: number) => boolean,
+  ): boolean {
+    const { configuration, configurationIndex } = log;
+    const isNew = write?.batches.some((it) => it.index === configurationIndex) === true;
+    const inForce = isNew ? log.configurationAt(configurationIndex - 1) : configuration;
     if (inForce.outgoing.length > 0) this.probes.add('commit by two majorities');
-    return hasQuorum(inForce, holds) || hasQuorum(log.configuration, holds);
+    return hasQuorum(inForce, holds) || hasQuorum(configuration, holds);
   }
 
-  private checkMessage(member: SimulatedMember, raft: Raft, message: Message): void {
+  private checkMessage(
+    members: ReadonlyMap<number, SimulatedMember>,
+    member: SimulatedMember,
+    raft: Raft,
+    message: Message,
+  ): void {
     const { hardState } = member;
     if (message.type === 'vote' && !message.pre) {
       this.requests.set(`${message.from}@${message.term}`, message);
@@ -233,6 +260,12 @@ export class RaftObserver {
     }
     if (message.type === 'appendResponse' && !message.rejected && message.term === raft.term) {
       must(member.storedEnd >= message.index, 'R11: an acknowledgement leaves when it is durable');
+      const asked = members.get(message.to)?.raft;
+      if (asked?.leadership === undefined || asked.term !== message.term) return;
+      const term = asked.log.termAt(message.index);
+      const isGone = message.index < asked.log.baseIndex;
+      const agrees = term !== undefined && member.holds(message.index, term);
+      must(isGone || agrees, 'R3: what is acknowledged to a leader is as the leader has it');
     }
   }
 }

@@ -44,9 +44,13 @@ export interface Climate {
   readonly foreigners: number;
   /** How much happens between two ticks. */
   readonly msPerEvent: number;
+  /** So much of the log travels in one message: with little, a member knows only of a part where it agrees. */
+  readonly messageBytesMax: number;
+  /** Whether members take several messages, or finished writes, before what they ask for is carried out. */
+  readonly turns: boolean;
 }
 
-function sampleClimate(random: Random): Climate {
+function sampleClimate(random: Random, seed: number): Climate {
   const some = (value: number): number => (random.below(2) === 0 ? 0 : value * random.fraction());
   const leases = random.below(3) === 0;
   return {
@@ -68,6 +72,8 @@ function sampleClimate(random: Random): Climate {
     foreigners: random.below(6) === 0 ? 40 * random.fraction() : 0,
     msPerEvent: [1, 1, 0.3][random.below(3)]!,
     unleased: [0, 0, 1, 2][random.below(4)]!,
+    messageBytesMax: seed % 4 === 0 ? 1 : 600,
+    turns: seed % 3 === 0,
   };
 }
 
@@ -116,7 +122,7 @@ export class RaftWalk {
     this.name = options.name ?? 'a';
     this.probes = options.probes ?? new Set();
     this.observer = new RaftObserver(this.probes, UNCOMMITTED_BYTES_MAX);
-    this.climate = { ...sampleClimate(this.random), ...options.climate };
+    this.climate = { ...sampleClimate(this.random, seed), ...options.climate };
     const size = [1, 2, 3, 3, 3, 4, 5, 5][this.random.below(8)]!;
     const voters = Array.from({ length: size }, (_, i) => i + 1);
     this.initial = {
@@ -220,14 +226,14 @@ export class RaftWalk {
   }
 
   private start(member: SimulatedMember): void {
-    const { slowDisks, electionTicks, unleased } = this.climate;
+    const { slowDisks, electionTicks, unleased, messageBytesMax } = this.climate;
     const leases = this.climate.leases && member.id !== unleased;
     const raft = new Raft(
       {
         id: member.id,
         electionTicks,
         heartbeatTicks: Math.max(1, electionTicks >> 2),
-        messageBytesMax: 600,
+        messageBytesMax,
         inflightBytesMax: 1_600,
         inflightMessagesMax: 3,
         uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
@@ -354,6 +360,7 @@ export class RaftWalk {
   private compact(member: SimulatedMember): void {
     const { raft, writes } = member;
     if (raft === undefined || member.paused) return;
+    if (this.climate.turns) this.settle(member);
     const { log } = raft;
     if (log.commit <= log.snapshotIndex) return;
     const index = log.snapshotIndex + 1 + this.random.below(log.commit - log.snapshotIndex);
@@ -457,7 +464,7 @@ export class RaftWalk {
       must(raft.term === term && raft.vote === vote, 'R19: a pre-vote changes nothing');
     }
     if (message.type === 'appendResponse' && message.rejected) this.probes.add('rejected append');
-    this.settle(member);
+    this.settleSoon(member);
   }
 
   private finishSlowly(member: SimulatedMember): void {
@@ -471,7 +478,7 @@ export class RaftWalk {
     member.store(write);
     this.observer.stored(member);
     this.wake(member).persisted(write.sequence);
-    this.settle(member);
+    this.settleSoon(member);
   }
 
   /** A leader ends when the entry that leaves it out is on its disk, before anybody else hears of it. */
@@ -502,6 +509,12 @@ export class RaftWalk {
     return `${this.name}${id}`;
   }
 
+  /** At the end of the member's turn, to which more may come. */
+  private settleSoon(member: SimulatedMember): void {
+    if (this.climate.turns && this.chance(0.6)) this.probes.add('several inputs in a turn');
+    else this.settle(member);
+  }
+
   /** Carries out what the member asks for. */
   private settle(member: SimulatedMember): void {
     const { raft } = member;
@@ -510,7 +523,7 @@ export class RaftWalk {
     const before = raft.role;
     const effects = raft.effects();
     if (before === 'leader' && raft.role === 'follower') this.probes.add('leader that left');
-    this.observer.sees(this.members, member, raft, effects);
+    this.observer.sees(this.members, member, raft, effects, this.nowMs);
     if (effects.write !== undefined) {
       member.writes.push(effects.write);
       if (effects.write.truncateTo !== undefined) this.probes.add('conflict cut off');
