@@ -2,10 +2,10 @@ import { encodeBatch, type Ports, sleep, VarlogError } from '../../framework/bas
 import type { AppendAck, Topic, Varlog } from '../../framework/log/client/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
 import { AppendBatch, AppendRequest, LogStreams } from '../../framework/wire/gen/log.ts';
-import { connect, endpoints, makeTopic, NODES, startNode } from './cluster-scenario.ts';
 import { withFaults } from './faults.ts';
 import { must } from './memory.ts';
 import { operate } from './operator.ts';
+import { connect, endpoints, makeTopic, NODES, startNode } from './three-nodes.ts';
 
 const CLIENTS = 3;
 const APPEND_TIMEOUT_MS = 20_000;

@@ -5,18 +5,12 @@ import { MetadataRepository } from '../../framework/log/metadata-repository/inde
 import { notLeader } from '../../framework/log/metadata-repository/repository-errors.ts';
 import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
-import {
-  checkLog,
-  connect,
-  endpoints,
-  type History,
-  type Shape,
-  startAppenders,
-} from './cluster-scenario.ts';
+import { checkLog, type History, type Shape, startAppenders } from './append-history.ts';
 import { withFaults } from './faults.ts';
 import { leaderAmong } from './leader-among.ts';
 import { must } from './memory.ts';
 import { replace } from './planted-defect.ts';
+import { connect, endpoints } from './three-nodes.ts';
 import { watchMoves } from './watch-moves.ts';
 import { drawWriteAhead } from './write-ahead.ts';
 

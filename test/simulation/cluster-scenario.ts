@@ -1,54 +1,14 @@
-import type { Ports } from '../../framework/base/index.ts';
-import { sleep, VarlogError } from '../../framework/base/index.ts';
-import { Varlog } from '../../framework/log/client/index.ts';
-import { type NodeRoles, type RolesOptions, startRoles } from '../../framework/log/roles/index.ts';
+import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
 import { startReplica } from '../../framework/smr/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
+import { checkLog, type History, startAppenders } from './append-history.ts';
 import { checkAnswers, readAllOfEach } from './each-replica.ts';
 import { withFaults } from './faults.ts';
 import { type CommandRecord, checkCommands, Memory, must } from './memory.ts';
 import { operate } from './operator.ts';
-import { drawWriteAhead } from './write-ahead.ts';
+import { connect, endpoints, makeTopic, NODES, startNode } from './three-nodes.ts';
 
-export const NODES = ['n1', 'n2', 'n3'];
 const CLIENTS = 3;
-const PORT = 9092;
-
-const members = NODES.map((name, i) => ({ id: i + 1, address: `${name}:${PORT}` }));
-export const endpoints = members.map((it) => it.address);
-
-/** A whole node: metadata repository member, admin and storage node on one address. */
-export function startNode(
-  ports: Ports,
-  name: string,
-  storage: Partial<RolesOptions['storage']> = {},
-  metadata: Partial<RolesOptions['metadata']> = {},
-): Promise<NodeRoles> {
-  return startRoles({
-    ports,
-    clusterId: 1,
-    nodeId: NODES.indexOf(name) + 1,
-    address: `${name}:${PORT}`,
-    members,
-    metadata: { directory: 'metadata', replicationFactor: NODES.length, ...metadata },
-    storage: { directory: 'storage', writeAhead: drawWriteAhead(ports.random), ...storage },
-  });
-}
-
-export interface Attempt {
-  readonly text: string;
-  outcome: 'acknowledged' | 'notAppended' | 'unknown';
-  glsn?: number;
-  begunMs: number;
-  doneMs: number;
-}
-
-/** What clients were told, while the cluster went through faults. */
-export interface History {
-  attempts: Attempt[];
-  commands: CommandRecord[];
-}
-
 /**
  * The whole cluster through a few seconds of faults from a seed: crashes and power losses of nodes,
  * all of them at times, partitions, pauses. Three clients append, one runs commands on a replicated
@@ -82,64 +42,6 @@ export async function clusterScenario(seed: number): Promise<RunReport> {
   }
 }
 
-export async function makeTopic(ports: Ports): Promise<number> {
-  const varlog = await connect(ports);
-  await varlog.ready({ storageNodes: NODES.length, timeoutMs: 30_000 });
-  const { id } = await varlog.createTopic({ logStreams: 2 });
-  await varlog.createTopic({ logStreams: 1 });
-  await varlog.close();
-  return id;
-}
-
-export function connect(ports: Ports, at: readonly string[] = endpoints): Promise<Varlog> {
-  return Varlog.connect({ endpoints: at, timeoutMs: 60_000, ports });
-}
-
-/** What the clients of a scenario append, where that is more than a few words anywhere. */
-export type Shape = (text: string, i: number) => { text: string; logStream?: number };
-
-/** Clients that append until it is over, and note what they were told. */
-export function startAppenders(
-  world: World,
-  count: number,
-  topicId: number,
-  history: History,
-  over: () => boolean,
-  shape: Shape = (text) => ({ text }),
-): Promise<void>[] {
-  return Array.from({ length: count }, (_, i) =>
-    appendUntil(world.ports(`client-${i}`), topicId, `client ${i}`, history, over, shape),
-  );
-}
-
-async function appendUntil(
-  ports: Ports,
-  topicId: number,
-  name: string,
-  { attempts }: History,
-  over: () => boolean,
-  shape: Shape,
-): Promise<void> {
-  const varlog = await connect(ports);
-  for (let i = 0; !over(); i++) {
-    const { text, ...place } = shape(`${name} append ${i}`, i);
-    const attempt: Attempt = { text, outcome: 'unknown', begunMs: ports.clock.now(), doneMs: 0 };
-    attempts.push(attempt);
-    try {
-      const batch = i % 5 === 0 ? [text, `${text} bis`] : text;
-      const { glsn } = await varlog.topic(topicId).append(batch, { ...place, timeoutMs: 5_000 });
-      attempt.outcome = 'acknowledged';
-      attempt.glsn = glsn;
-    } catch (error) {
-      if (!VarlogError.is(error)) throw error;
-      attempt.outcome = error.outcome ?? 'unknown';
-    }
-    attempt.doneMs = ports.clock.now();
-    await sleep(ports.clock, 20 + ports.random.below(60));
-  }
-  await varlog.close();
-}
-
 async function runCommands(
   ports: Ports,
   topicId: number,
@@ -163,48 +65,6 @@ async function runCommands(
   }
   await replica.close();
   await varlog.close();
-}
-
-export async function checkLog(
-  ports: Ports,
-  topicId: number,
-  { attempts }: History,
-  at: readonly string[] = endpoints,
-): Promise<void> {
-  const varlog = await connect(ports, at);
-  const topic = varlog.topic(topicId);
-  await topic.append('the end', { timeoutMs: 60_000 });
-  const texts: string[] = [];
-  const streams = new Map<number, number>();
-  for await (const entry of topic.read()) {
-    texts.push(entry.text());
-    must(entry.glsn === texts.length, `GLSN ${entry.glsn} comes after ${texts.length - 1}`);
-    const llsn = (streams.get(entry.logStream) ?? 0) + 1;
-    must(entry.llsn === llsn, `LLSN ${entry.llsn} of ${entry.logStream} comes after ${llsn - 1}`);
-    streams.set(entry.logStream, llsn);
-  }
-  const places = new Map(texts.map((text, i) => [text, i + 1]));
-  must(places.size === texts.length, 'a record is there twice');
-  for (const { text, outcome, glsn } of attempts) {
-    const place = places.get(text);
-    if (outcome === 'acknowledged') must(place === glsn, `"${text}" is at ${place}, not ${glsn}`);
-    if (outcome === 'notAppended') must(place === undefined, `"${text}" was refused, and is there`);
-    const bis = places.get(`${text} bis`);
-    must(bis === undefined || bis === place! + 1, `the batch of "${text}" was torn`);
-  }
-  checkRealTime(attempts);
-  await varlog.close();
-}
-
-/** An append that began after another one was acknowledged has a larger GLSN. Clocks drift a little. */
-function checkRealTime(attempts: readonly Attempt[]): void {
-  const done = attempts.filter((it) => it.glsn !== undefined);
-  for (const earlier of done) {
-    for (const later of done) {
-      if (later.begunMs <= earlier.doneMs + 50) continue;
-      must(later.glsn! > earlier.glsn!, `"${later.text}" came before "${earlier.text}"`);
-    }
-  }
 }
 
 /** The reader of the log takes what one replica has. What each of the others has is the same. */

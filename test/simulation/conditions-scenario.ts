@@ -8,11 +8,11 @@ import {
   AppendRequest,
   LogStreams,
 } from '../../framework/wire/gen/log.ts';
-import { connect, endpoints, makeTopic, NODES, startNode } from './cluster-scenario.ts';
 import { ConditionHistory, type Told } from './conditions-history.ts';
 import { withFaults } from './faults.ts';
 import { must } from './memory.ts';
 import { operate } from './operator.ts';
+import { connect, endpoints, makeTopic, NODES, startNode } from './three-nodes.ts';
 
 const KEYS = [...'abcdefgh'];
 const APPEND_TIMEOUT_MS = 5_000;

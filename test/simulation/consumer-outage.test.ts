@@ -1,6 +1,6 @@
 import { sleep } from '../../framework/base/index.ts';
 import { World } from '../../framework/testing/index.ts';
-import { connect, makeTopic, NODES, startNode } from './cluster-scenario.ts';
+import { connect, makeTopic, NODES, startNode } from './three-nodes.ts';
 
 /** Longer than any call of a client waits by itself. */
 const OUTAGE_MS = 30_000;

@@ -8,11 +8,11 @@ import {
 } from '../../framework/log/client/index.ts';
 import { FileCheckpointStore } from '../../framework/log/consumer/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
-import { connect, endpoints, makeTopic, NODES, startNode } from './cluster-scenario.ts';
 import { withFaults } from './faults.ts';
 import { must } from './memory.ts';
 import { operate } from './operator.ts';
 import { SimulatedDatabase } from './simulated-database.ts';
+import { connect, endpoints, makeTopic, NODES, startNode } from './three-nodes.ts';
 
 const KEYS = ['a', 'b', 'c', 'd'];
 /** Where the checkpoint is kept: a consumer each. */

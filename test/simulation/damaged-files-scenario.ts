@@ -1,16 +1,10 @@
 import { type Disk, VarlogError } from '../../framework/base/index.ts';
 import type { NodeRoles } from '../../framework/log/roles/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
-import {
-  checkLog,
-  type History,
-  makeTopic,
-  NODES,
-  startAppenders,
-  startNode,
-} from './cluster-scenario.ts';
+import { checkLog, type History, startAppenders } from './append-history.ts';
 import { copyFolder } from './folders.ts';
 import { must } from './memory.ts';
+import { makeTopic, NODES, startNode } from './three-nodes.ts';
 
 /** The node whose files are damaged; its neighbour has files of the same names. */
 const [VICTIM = '', NEIGHBOUR = ''] = NODES;

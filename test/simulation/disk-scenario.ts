@@ -6,15 +6,10 @@ import {
   type SimulatedDisk,
   World,
 } from '../../framework/testing/index.ts';
-import {
-  checkLog,
-  type History,
-  makeTopic,
-  startAppenders,
-  startNode,
-} from './cluster-scenario.ts';
+import { checkLog, type History, startAppenders } from './append-history.ts';
 import { type Answer, checkAnswers, readFromEach } from './each-replica.ts';
 import { must } from './memory.ts';
+import { makeTopic, startNode } from './three-nodes.ts';
 
 const NODES = ['n1', 'n2', 'n3'];
 const CLIENTS = 2;

@@ -4,11 +4,12 @@ import type { MetadataRepository } from '../../framework/log/metadata-repository
 import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
 import { Fetcher } from '../../framework/log/storage-node/fetcher.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
-import { checkLog, connect, endpoints, type History, startAppenders } from './cluster-scenario.ts';
+import { checkLog, type History, startAppenders } from './append-history.ts';
 import { withFaults } from './faults.ts';
 import { leaderAmong } from './leader-among.ts';
 import { must } from './memory.ts';
 import { replace } from './planted-defect.ts';
+import { connect, endpoints } from './three-nodes.ts';
 import { watchMoves } from './watch-moves.ts';
 import { drawWriteAhead } from './write-ahead.ts';
 

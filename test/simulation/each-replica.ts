@@ -7,8 +7,9 @@ import {
 } from '../../framework/base/index.ts';
 import { LogStreams, ReadRequest } from '../../framework/wire/gen/log.ts';
 import * as snpb from '../../framework/wire/gen/snpb.ts';
-import { connect, type History } from './cluster-scenario.ts';
+import type { History } from './append-history.ts';
 import { must } from './memory.ts';
+import { connect } from './three-nodes.ts';
 
 const CALL_TIMEOUT_MS = 4_000;
 /** So often a replica is asked that does not answer when all is well: it may still be on its way back. */

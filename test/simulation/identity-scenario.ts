@@ -7,9 +7,10 @@ import {
 import { NodeRoles } from '../../framework/log/roles/index.ts';
 import type { StorageNode } from '../../framework/log/storage-node/index.ts';
 import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
-import { checkLog, type History, makeTopic, startAppenders } from './cluster-scenario.ts';
+import { checkLog, type History, startAppenders } from './append-history.ts';
 import { copyFolder, moveFolder } from './folders.ts';
 import { must } from './memory.ts';
+import { makeTopic } from './three-nodes.ts';
 
 const OWN = ['n1', 'n2', 'n3'];
 const OTHER = 'm1';

@@ -4,11 +4,12 @@ import type { MetadataRepository } from '../../framework/log/metadata-repository
 import { NodeRoles } from '../../framework/log/roles/index.ts';
 import type { StorageNode } from '../../framework/log/storage-node/index.ts';
 import { type Process, type RunReport, World } from '../../framework/testing/index.ts';
-import { checkLog, type History, makeTopic, startAppenders } from './cluster-scenario.ts';
+import { checkLog, type History, startAppenders } from './append-history.ts';
 import { withFaults } from './faults.ts';
 import { leaderAmong } from './leader-among.ts';
 import { watchMembers } from './members-observer.ts';
 import { must } from './memory.ts';
+import { makeTopic } from './three-nodes.ts';
 
 /** Storage nodes from the beginning to the end, and the first members. */
 const FIRST = ['n1', 'n2', 'n3'];

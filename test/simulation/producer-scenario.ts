@@ -8,10 +8,10 @@ import {
   type AppendResult,
   LogStreams,
 } from '../../framework/wire/gen/log.ts';
-import { connect, endpoints, makeTopic, NODES, startNode } from './cluster-scenario.ts';
 import { withFaults } from './faults.ts';
 import { must } from './memory.ts';
 import { operate } from './operator.ts';
+import { connect, endpoints, makeTopic, NODES, startNode } from './three-nodes.ts';
 
 /** Each of them has a client, and the first one has two. */
 const IDS = [1, 2, 3];

@@ -2,8 +2,8 @@ import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
 import { type Topic, Varlog } from '../../framework/log/client/index.ts';
 import { startReplica } from '../../framework/smr/index.ts';
 import { type RunReport, type SimulatedDisk, World } from '../../framework/testing/index.ts';
-import { connect, endpoints, makeTopic, NODES, startNode } from './cluster-scenario.ts';
 import { Memory, must } from './memory.ts';
+import { connect, endpoints, makeTopic, NODES, startNode } from './three-nodes.ts';
 
 /** Until what is broken has been noticed everywhere, and what can be mended is mended. */
 const SETTLING_MS = 20_000;

@@ -3,8 +3,8 @@ import type { Topic } from '../../framework/log/client/index.ts';
 import type { NodeRoles } from '../../framework/log/roles/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
 import { Ordering, TailRequest } from '../../framework/wire/gen/log.ts';
-import { connect, endpoints, NODES, startNode } from './cluster-scenario.ts';
 import { must } from './memory.ts';
+import { connect, endpoints, NODES, startNode } from './three-nodes.ts';
 
 const LOG_STREAMS = 3;
 const APPENDERS = 3;

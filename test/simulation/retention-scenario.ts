@@ -2,10 +2,10 @@ import { type Ports, sleep, VarlogError } from '../../framework/base/index.ts';
 import type { Retention } from '../../framework/log/core/index.ts';
 import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
-import { connect } from './cluster-scenario.ts';
 import { withFaults } from './faults.ts';
 import { must } from './memory.ts';
 import { operate } from './operator.ts';
+import { connect } from './three-nodes.ts';
 import { drawWriteAhead } from './write-ahead.ts';
 
 const NODES = ['n1', 'n2', 'n3'];

@@ -3,8 +3,9 @@ import { definitionOf, type MetadataCommand } from '../../framework/log/core/ind
 import type { MetadataRepository } from '../../framework/log/metadata-repository/index.ts';
 import { type NodeRoles, startRoles } from '../../framework/log/roles/index.ts';
 import { type RunReport, World } from '../../framework/testing/index.ts';
-import { checkLog, type History, makeTopic, startAppenders } from './cluster-scenario.ts';
+import { checkLog, type History, startAppenders } from './append-history.ts';
 import { must } from './memory.ts';
+import { makeTopic } from './three-nodes.ts';
 import { drawWriteAhead } from './write-ahead.ts';
 
 const NAMES = ['n1', 'n2', 'n3'];

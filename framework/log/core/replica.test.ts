@@ -153,6 +153,21 @@ test('a primary that restarted appends nothing more in its epoch, and a backup g
   expect(backup.state).toBe('open');
 });
 
+test('sealing keeps what was ordered behind the sealed end: the others went on before it heard of that', () => {
+  const recovered = { epoch: 1, sealed: false, end: 3, committedEnd: 3, version: 1 };
+  const core = new ReplicaCore({ node: 3, process: 'p' }, recovered);
+  core.assign(assignment({ epoch: 2, sealed: true, end: 5, version: 2, members: [1] }));
+  expect(settle(core)).toEqual(['fetchCommitted']);
+  // From a replica that has opened the next epoch.
+  expect(core.receive(4, 4)).toBe(true);
+  expect(core.commit(commit(2, 4, 2, 2))).toBe('applied');
+  expect(core.commit(commit(3, 6, 2, 3))).toBe('applied');
+  core.wasWritten(7);
+  expect([settle(core), core.end, core.state]).toEqual([['fetchCommitted'], 7, 'sealing']);
+  core.assign(assignment({ epoch: 3, end: 5, version: 2, members: [1] }));
+  expect([settle(core), core.end, core.state]).toEqual([['fetchCommitted'], 7, 'learning']);
+});
+
 test('sealing cuts off what was not ordered, and waits for what was', () => {
   const core = open();
   core.append(5);

@@ -283,6 +283,8 @@ export class ReplicaCore {
 
   private nextWhenSealing(wanted: ReplicaAssignment): Step {
     if (this.hasForeignSuffix(wanted)) return { kind: 'truncate', end: this.committedEnd };
+    // The others have gone on in the epoch that begins there, and it got some of that: it will be told.
+    if (this.committedEnd > wanted.end) return { kind: 'fetchCommitted' };
     if (this.end > wanted.end) return { kind: 'truncate', end: wanted.end };
     const whole = this.durableEnd >= wanted.end && this.committedEnd >= wanted.end;
     if (!whole) return { kind: 'fetchCommitted' };
