@@ -60,6 +60,7 @@ describe('the ordering protocol', () => {
         'history',
         'leaderChange',
         'lostDisk',
+        'overtaken',
         'replicaComesBack',
         'replicasChanged',
         'restartedPrimary',

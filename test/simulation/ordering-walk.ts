@@ -34,6 +34,7 @@ export type Sight =
   | 'sealedWaiter'
   | 'restartedPrimary'
   | 'cutOff'
+  | 'overtaken'
   | 'replicasChanged'
   | 'changeRefused'
   | 'replicaComesBack';
@@ -112,6 +113,8 @@ export class OrderingWalk {
   private calm = false;
   /** A node that the metadata repository does not reach, 0 for none; the other nodes do. */
   private cutOff = 0;
+  /** A node that has heard of a seal, and gets no records until others have gone on in the next epoch; 0: none. */
+  private unfed = 0;
   /** Whether an operator changes replicas: not in every walk, because it is in the way of other things. */
   private readonly isOperated: boolean;
   /** What an operator has decided, and not done yet. */
@@ -166,7 +169,8 @@ export class OrderingWalk {
 
   private step(): void {
     if (this.raftStalls && this.below(40) === 0) this.raftStalls = false;
-    if (this.cutOff !== 0 && this.below(200) === 0) this.cutOff = 0;
+    if (this.cutOff !== 0 && this.unfed === 0 && this.below(200) === 0) this.cutOff = 0;
+    if (this.unfed !== 0 && this.below(400) === 0) this.unfed = 0;
     const kind = this.below(1_000);
     const replica = this.pick(this.replicas);
     if (kind < 120) this.append(this.pick(STREAMS));
@@ -198,6 +202,15 @@ export class OrderingWalk {
   private cutOffOne(): void {
     this.sights.add('cutOff');
     this.cutOff = this.pick(NODES);
+  }
+
+  /** One that is to come to what was ordered before the seal only when the others have gone on. */
+  private starveOne(id: number, end: number): void {
+    const lacks = this.replicas.filter((it) => it.stream === id && it.core.end < end);
+    if (this.unfed !== 0 || lacks.length === 0) return;
+    const replica = this.pick(lacks);
+    this.assign(replica);
+    this.unfed = replica.node;
   }
 
   private append(stream: number): void {
@@ -252,6 +265,7 @@ export class OrderingWalk {
   }
 
   private passOn({ commits, reassigned }: MetadataChanges): void {
+    if (commits.length > 0 && this.unfed === this.cutOff && this.below(2) === 0) this.unfed = 0;
     for (const commit of commits) {
       this.checkCommit(commit);
       for (const it of this.replicas) {
@@ -298,6 +312,7 @@ export class OrderingWalk {
 
   /** The replica asks another one for what it lacks; what that has is on its way then. */
   private send(to: Replica): void {
+    if (to.node === this.unfed) return;
     const wanted = to.core.next();
     const stream = this.metadata.logStreams.get(to.stream)!;
     const others = this.replicas.filter(
@@ -321,6 +336,7 @@ export class OrderingWalk {
     if (this.packets.length === 0) return;
     const index = this.below(this.packets.length);
     const { to, fetch, from, records, commits } = this.packets[index]!;
+    if (to.node === this.unfed) return;
     if (this.below(8) !== 0) this.packets.splice(index, 1);
     if (fetch !== to.fetch && !this.defects.has('replicateWithoutEpoch')) return;
     for (const [i, record] of records.entries()) {
@@ -328,6 +344,8 @@ export class OrderingWalk {
     }
     if (commits.length > 0) this.sights.add('sync');
     for (const commit of commits) this.take(to, commit);
+    if (to.core.state === 'sealing' && to.core.committedEnd > to.assignedEnd)
+      this.sights.add('overtaken');
     for (const commit of to.early.splice(0)) this.take(to, commit);
   }
 
@@ -460,6 +478,7 @@ export class OrderingWalk {
       const { changes } = this.metadata.apply({ kind: 'seal', id, byOperator: false });
       this.sealedEnds.set(id, stream.end);
       this.passOn(changes);
+      if (!this.calm && this.below(4) > 0) this.starveOne(id, stream.end);
       return;
     }
     const whole = this.holdersOf(id);
@@ -471,6 +490,8 @@ export class OrderingWalk {
     const opening = { id, epoch: stream.epoch + 1, members, disks, primaryProcess };
     const { changes } = this.metadata.apply({ kind: 'unseal', ...opening });
     this.sealedEnds.delete(id);
+    // It hears of that later than from those who have gone on.
+    if (this.unfed !== 0) this.cutOff = this.unfed;
     this.passOn(changes);
     if (this.deficient !== undefined) this.checkDeficient();
   }
@@ -556,6 +577,7 @@ export class OrderingWalk {
     this.calm = true;
     this.raftStalls = false;
     this.cutOff = 0;
+    this.unfed = 0;
     for (let round = 0; round < 60; round++) {
       for (const it of this.replicas) this.assign(it);
       for (let i = 0; i < 12; i++) {
