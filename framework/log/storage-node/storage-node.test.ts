@@ -279,6 +279,18 @@ describe('several replicas', () => {
     expect(await cluster.read(2, 1, 2)).toEqual(['1:a', '2:b']);
   });
 
+  test('what was ordered before a seal is acknowledged, also when its commit comes after that', async () => {
+    await clusterOf([1, 2, 3]);
+    const appender = cluster.appender(1);
+    cluster.loses = (_, node) => node === 1;
+    const waiting = appender.append('a');
+    await eventually(() => cluster.metadata.logStreams.get(1)!.end === 1);
+    cluster.apply({ kind: 'seal', id: 1, byOperator: false });
+    await eventually(() => cluster.replica(1).assignment?.sealed === true);
+    cluster.loses = () => false;
+    expect(await waiting).toMatchObject({ glsn: 1, llsn: 1, failure: null });
+  });
+
   test('a primary that was left behind gives up its records for those that were ordered', async () => {
     await clusterOf([1, 2, 3]);
     const old = cluster.appender(1);
