@@ -10,10 +10,10 @@ test('a process that serves ends with the one that started it, also where that h
     import { serveUntilStopped } from '${serving}';
     const alive = setInterval(() => {}, 1_000);
     while (process.connected) await new Promise((resolve) => setTimeout(resolve, 10));
-    await serveUntilStopped({
+    await serveUntilStopped(async () => ({
       failed: new Promise(() => {}),
       close: async () => clearInterval(alive),
-    });
+    }));
   `;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
