@@ -21,8 +21,6 @@ export interface ProducerSources {
   readonly commits: CommitTable;
   /** Ordered up to here, as far as this replica knows. */
   readonly committedEnd: number;
-  /** The file stood for the records up to here; `undefined` where no version noted it. */
-  readonly producersLlsn: number | undefined;
 }
 
 /**
@@ -34,8 +32,7 @@ export interface ProducerSources {
  * - before a replica begins anew behind a head that was trimmed elsewhere, with what the other replica knows.
  *
  * A replica without the file was written by a version that takes no batches of producers: where its records have none either, it
- * starts with nothing, at the end of what is ordered. Up to where the file stands is noted in the state of the replica, so that it is
- * missed, and an older copy of it is told from it, also when the records that would say the rest were trimmed. Of the keys of records up to there nothing is known then, and the same where a version wrote the file
+ * starts with nothing, at the end of what is ordered. Of the keys of records up to there nothing is known then, and the same where a version wrote the file
  * that knows no keys.
  */
 export class ProducerFile {
@@ -63,13 +60,10 @@ export class ProducerFile {
   ): Promise<ProducerFile> {
     const file = await StateFile.open(disk, path, label, FORMAT);
     const producers = new ProducerFile(limits, file, sources.records);
-    const shown = disk.pathOf(path);
     if (file.value === undefined) {
-      if (sources.producersLlsn !== undefined) throw lost(shown, 'it was there before');
-      await refuseLost(shown, sources.records);
+      await refuseLost(disk.pathOf(path), sources.records);
       await producers.takeOver(undefined, sources.committedEnd);
     } else producers.adopt(wire.ProducerTable.decode(file.value));
-    refuseOlder(shown, producers.table.llsn, sources.producersLlsn);
     await noteRecords(producers, sources);
     return producers;
   }
@@ -132,11 +126,6 @@ export class ProducerFile {
     return this.saved.revision !== this.revision && this.saved.llsn + 1 < first;
   }
 
-  /** The file stands for the records up to here. It never goes back. */
-  get savedLlsn(): number {
-    return this.saved.llsn;
-  }
-
   /** The first record that the file does not stand for. */
   get firstUnsaved(): number {
     return this.saved.llsn + 1;
@@ -162,31 +151,15 @@ async function refuseLost(path: string, records: SegmentedLog): Promise<void> {
       const { count, payload: bytes } = frame;
       next = frameEnd(frame) + 1;
       if (producerOf({ count, bytes }) === undefined) continue;
-      throw lost(path, 'there are records of producers');
+      throw new VarlogError('CORRUPT', {
+        what: `${path} is missing, and there are records of producers`,
+        because:
+          'the file was deleted, or a copy of the folder is not complete: what is stored would be taken once more',
+        next: 'rebuild this replica from another one',
+        details: { path },
+      });
     }
   }
-}
-
-function lost(path: string, sign: string): VarlogError {
-  return new VarlogError('CORRUPT', {
-    what: `${path} is missing, and ${sign}`,
-    because:
-      'the file was deleted, or a copy of the folder is not complete: what is stored would be taken once more',
-    next: 'rebuild this replica from another one',
-    details: { path },
-  });
-}
-
-/** Throws `CORRUPT` where the file is an older one: the records that would say the rest may have been trimmed since. */
-function refuseOlder(path: string, llsn: number, noted = 0): void {
-  if (llsn >= noted) return;
-  throw new VarlogError('CORRUPT', {
-    what: `${path} stands for the records up to ${llsn}, and stood for those up to ${noted} before`,
-    because:
-      'it was replaced by an earlier copy of itself: what is stored would be taken once more',
-    next: 'rebuild this replica from another one',
-    details: { path },
-  });
 }
 
 /** Has the tables follow from the records after those that they follow from already. */

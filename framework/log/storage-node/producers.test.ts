@@ -1,5 +1,4 @@
 import { encodeBatch } from '../../base/index.ts';
-import { replaceFile } from '../../store/index.ts';
 import type { AppendBatch, AppendResult } from '../../wire/gen/log.ts';
 import { type Appender, eventually, TestCluster } from './cluster.fixture.ts';
 
@@ -112,31 +111,6 @@ describe('batches of a producer', () => {
     const again = placeOf(await cluster.appender(1).send(produced(1)));
     expect(again).toEqual({ glsn: 2, llsn: 2, duplicate: true });
   });
-
-  test.each(['lost', 'replaced by an earlier copy'] as const)(
-    'are asked of another replica where the file is %s and their records are trimmed',
-    async (how) => {
-      await clusterOf([1, 2]);
-      const path = 'storage/replicas/1/producers';
-      const file = await cluster.disks.get(1)!.open(path, 'existing');
-      const earlier = await file.read(0, await file.size());
-      await file.close();
-      await appendAll(cluster.appender(1), [0, 1]);
-      cluster.apply({ kind: 'trim', topicId: 1, glsn: 2 });
-      await eventually(() => [1, 2].every((it) => cluster.replica(it).storage.records.first === 3));
-      await cluster.stopNode(1);
-      const disk = cluster.disks.get(1)!;
-      await disk.remove(path);
-      if (how !== 'lost') await replaceFile(disk, path, [earlier]);
-      await cluster.startNode(1);
-      await eventually(() => cluster.reported(1) === 'damaged');
-      await cluster.reopen(1, [2]);
-      await eventually(() => cluster.reported(1) === 'learning');
-      await cluster.reopen(1, [1, 2]);
-      const again = placeOf(await cluster.appender(1).send(produced(1)));
-      expect(again).toEqual({ glsn: 2, llsn: 2, duplicate: true });
-    },
-  );
 
   test('that a seal cut off are taken as new ones', async () => {
     await clusterOf([1, 2, 3]);

@@ -4,7 +4,7 @@ import { type ProducerLimits, WaitingParts } from '../core/index.ts';
 import { AppendTime } from './append-time.ts';
 import { CommitTable } from './commit-table.ts';
 import { noteWaitingParts } from './note-waiting-parts.ts';
-import { ProducerFile, type ProducerSources } from './producer-file.ts';
+import { ProducerFile } from './producer-file.ts';
 
 /** Records kept in memory for readers and backups at the tail. */
 const TAIL_CACHE_BYTES = 16 * 1024 * 1024;
@@ -17,8 +17,6 @@ export interface StoredReplicaState {
   sealed: boolean;
   /** Records up to this GLSN are removed. */
   trimmedGlsn: number;
-  /** The file of producers stood for the records up to this LLSN when this was written. Earlier versions do not say it. */
-  producersLlsn?: number;
 }
 
 /** The files of one replica: its records, its commits and its state. */
@@ -72,7 +70,12 @@ export async function openReplicaStorage(options: {
   const format = jsonFormat<StoredReplicaState>();
   const file = await StateFile.open(disk, path, label('state'), format);
   if (file.value === undefined) await disk.makeDirectory(directory);
-  const fresh = { topicId: options.topicId, epoch: 0, sealed: false, trimmedGlsn: 0 };
+  const fresh: StoredReplicaState = {
+    topicId: options.topicId,
+    epoch: 0,
+    sealed: false,
+    trimmedGlsn: 0,
+  };
   // It is written with the first epoch: until then the node opens this replica only when it is told of what topic it is.
   const stateNow = (): StoredReplicaState => file.value ?? fresh;
   /** What is done with commits, which may take as long as the disk is full. */
@@ -116,7 +119,6 @@ export async function openReplicaStorage(options: {
       path: `${directory}/producers`,
       label: label('producers'),
       limits: options.producerLimits,
-      producersLlsn: file.value?.producersLlsn,
     },
   });
   const changes = new SerialQueue();
@@ -137,10 +139,7 @@ export async function openReplicaStorage(options: {
     },
     flushCommits: () => unlessFull(() => commits.flush()),
     trimCommits: (version) => unlessFull(() => commits.trim(version)),
-    save: (change) =>
-      changes.run(() =>
-        file.write({ ...stateNow(), ...change, producersLlsn: producers.savedLlsn }),
-      ),
+    save: (change) => changes.run(() => file.write({ ...stateNow(), ...change })),
     close: async () => {
       await records.close();
       await commits.close();
@@ -153,15 +152,11 @@ export async function openReplicaStorage(options: {
 async function openRest(
   records: SegmentedLog,
   {
-    producers: { path, label, limits, producersLlsn },
+    producers: { path, label, limits },
     ...options
   }: Parameters<typeof CommitTable.open>[0] & {
     clock: Clock;
-    producers: Pick<ProducerSources, 'producersLlsn'> & {
-      path: string;
-      label: string;
-      limits: ProducerLimits;
-    };
+    producers: { path: string; label: string; limits: ProducerLimits };
   },
 ): Promise<Pick<ReplicaStorage, 'commits' | 'time' | 'producers' | 'parts'>> {
   let commits: CommitTable | undefined;
@@ -169,7 +164,7 @@ async function openRest(
     commits = await CommitTable.open(options);
     await cutDanglingCommits(records, commits);
     const committedEnd = committedEndOf(records, commits);
-    const sources = { records, commits, committedEnd, producersLlsn };
+    const sources = { records, commits, committedEnd };
     const producers = await ProducerFile.open(options.disk, path, label, sources, limits);
     const parts = new WaitingParts();
     await noteWaitingParts(parts, records, committedEnd);

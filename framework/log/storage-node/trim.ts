@@ -46,12 +46,8 @@ async function drop(replica: LogStreamReplica, glsn: number, watermark: number):
   head.dropped = commit === undefined ? Math.min(glsn, watermark) : glsn;
 }
 
-/** Before the records are gone it must also be noted that the file is there, and how far it stands. */
 async function savedProducers(replica: LogStreamReplica): Promise<boolean> {
-  return unlessFull(replica, async () => {
-    await replica.storage.producers.save();
-    await replica.storage.save({});
-  });
+  return unlessFull(replica, () => replica.storage.producers.save());
 }
 
 async function note(replica: LogStreamReplica, glsn: number): Promise<boolean> {
