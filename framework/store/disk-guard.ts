@@ -1,24 +1,16 @@
-import type { DirectoryLock, Disk, DiskFile, FolderFacts, VarlogError } from '../base/index.ts';
+import type { Disk, DiskFile, VarlogError } from '../base/index.ts';
+import { DiskOver } from './disk-over.ts';
 
 /** A disk that takes no more writes once the folder on it was taken away: what is there can still be read. */
-export class DiskGuard implements Disk {
-  private readonly disk: Disk;
+export class DiskGuard extends DiskOver {
   private reason: VarlogError | undefined;
-
-  constructor(disk: Disk) {
-    this.disk = disk;
-  }
 
   /** Whatever changes anything rejects with `error` from now on. */
   lose(error: VarlogError): void {
     this.reason ??= error;
   }
 
-  pathOf(path: string): string {
-    return this.disk.pathOf(path);
-  }
-
-  async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
+  override async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     if (mode === 'create') this.check();
     const file = await this.disk.open(path, mode);
     return {
@@ -32,36 +24,20 @@ export class DiskGuard implements Disk {
     };
   }
 
-  rename(from: string, to: string): Promise<void> {
+  override rename(from: string, to: string): Promise<void> {
     return this.change(() => this.disk.rename(from, to));
   }
 
-  remove(path: string): Promise<void> {
+  override remove(path: string): Promise<void> {
     return this.change(() => this.disk.remove(path));
   }
 
-  list(directory: string): Promise<string[]> {
-    return this.disk.list(directory);
-  }
-
-  makeDirectory(directory: string): Promise<void> {
+  override makeDirectory(directory: string): Promise<void> {
     return this.change(() => this.disk.makeDirectory(directory));
   }
 
-  syncDirectory(directory: string): Promise<void> {
+  override syncDirectory(directory: string): Promise<void> {
     return this.change(() => this.disk.syncDirectory(directory));
-  }
-
-  inspect(directory: string): Promise<FolderFacts> {
-    return this.disk.inspect(directory);
-  }
-
-  lock(directory: string): Promise<DirectoryLock> {
-    return this.disk.lock(directory);
-  }
-
-  isLocked(directory: string): Promise<boolean> {
-    return this.disk.isLocked(directory);
   }
 
   private change(work: () => Promise<void>): Promise<void> {

@@ -1,14 +1,13 @@
 import {
   type Clock,
-  type DirectoryLock,
   type Disk,
   type DiskFile,
-  type FolderFacts,
   type Logger,
   reasonOf,
   VarlogError,
 } from '../base/index.ts';
 import { crc32c } from './crc32c.ts';
+import { DiskOver } from './disk-over.ts';
 import { bytesOf, type WriteEntry } from './write-ahead-block.ts';
 import { WriteAheadFile } from './write-ahead-file.ts';
 import { WriteAheadLog } from './write-ahead-log.ts';
@@ -54,8 +53,7 @@ export interface WriteAheadOptions {
  * is written again after a crash never takes the place of something newer. Whatever else touches a file first brings there
  * what is ahead, and notes that nothing of it is written again.
  */
-export class WriteAheadDisk implements Disk {
-  private readonly disk: Disk;
+export class WriteAheadDisk extends DiskOver {
   private readonly options: WriteAheadOptions;
   private readonly directory: string;
   private readonly files = new Map<string, WriteAheadFile>();
@@ -67,8 +65,8 @@ export class WriteAheadDisk implements Disk {
   private closed = false;
 
   private constructor(options: WriteAheadOptions) {
+    super(options.disk);
     this.options = options;
-    this.disk = options.disk;
     this.directory = `${options.folder}/${NAME}`;
     this.togetherMin = options.togetherMin ?? TOGETHER_MIN;
   }
@@ -118,11 +116,7 @@ export class WriteAheadDisk implements Disk {
     return this.log === undefined ? [] : [NAME];
   }
 
-  pathOf(path: string): string {
-    return this.disk.pathOf(path);
-  }
-
-  async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
+  override async open(path: string, mode: Parameters<Disk['open']>[1]): Promise<DiskFile> {
     if (mode === 'create') await this.settle(path);
     const file = await this.disk.open(path, mode);
     /** Known once it matters. */
@@ -166,38 +160,14 @@ export class WriteAheadDisk implements Disk {
     };
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  override async rename(from: string, to: string): Promise<void> {
     await Promise.all([this.letGo(from), this.letGo(to)]);
     await this.disk.rename(from, to);
   }
 
-  async remove(path: string): Promise<void> {
+  override async remove(path: string): Promise<void> {
     await this.letGo(path);
     await this.disk.remove(path);
-  }
-
-  list(directory: string): Promise<string[]> {
-    return this.disk.list(directory);
-  }
-
-  makeDirectory(directory: string): Promise<void> {
-    return this.disk.makeDirectory(directory);
-  }
-
-  syncDirectory(directory: string): Promise<void> {
-    return this.disk.syncDirectory(directory);
-  }
-
-  inspect(directory: string): Promise<FolderFacts> {
-    return this.disk.inspect(directory);
-  }
-
-  lock(directory: string): Promise<DirectoryLock> {
-    return this.disk.lock(directory);
-  }
-
-  isLocked(directory: string): Promise<boolean> {
-    return this.disk.isLocked(directory);
   }
 
   private get tag(): number {
